@@ -1,16 +1,11 @@
 """The compiled sigmoid and log_sigmoid: all numbers of sixteen bits, others of every size, and layouts."""
 
-import hashlib
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import ml_dtypes
 import numpy as np
 import pytest
+from same_bits import assert_same_bits_everywhere
 
-from softmaxlib import _kernels, log_sigmoid, sigmoid
+from softmaxlib import log_sigmoid, sigmoid
 
 FUNCTIONS = [sigmoid, log_sigmoid]
 SMALLEST = {"float16": -24, "bfloat16": -133, "float32": -149, "float64": -1074}  # powers of two
@@ -141,16 +136,5 @@ print(digest.hexdigest())
 """
 
 
-def hash_of_results(**environment):
-    source = str(Path(_kernels.__file__).parents[1])
-    variables = {**os.environ, "PYTHONPATH": source, **environment}
-    command = [sys.executable, "-c", HASHES]
-    return subprocess.run(command, env=variables, check=True, capture_output=True, text=True).stdout.strip()
-
-
 def test_same_bits_on_every_instruction_set_and_number_of_threads():
-    available = [name for name, _, here in _kernels.configuration()["instruction_sets"] if here]
-    hashes = {name: hash_of_results(SOFTMAXLIB_ISA=name, OMP_NUM_THREADS="1") for name in available}
-    hashes["three threads"] = hash_of_results(OMP_NUM_THREADS="3")
-    assert len(set(hashes.values())) == 1, hashes
-    assert len(hashes["portable"]) == hashlib.sha256().digest_size * 2
+    assert_same_bits_everywhere(HASHES)
