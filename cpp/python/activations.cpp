@@ -85,19 +85,14 @@ class Evaluation {
 
     // The result's dtype, and the type it is computed in.
     Step choose_types() {
-        const bool is_float = in_type_ <= DType::float64;
-        out_type_ = is_float ? in_type_ : DType::float64;
+        out_type_ = in_type_ <= DType::float64 ? in_type_ : DType::float64;
         if (is_given(request_.dtype)) {
             PyArray_Descr* wanted = nullptr;
             if (!PyArray_DescrConverter(request_.dtype, &wanted)) return Step::not_taken;
             descr_.reset(reinterpret_cast<PyObject*>(wanted));
             if (!float_type(wanted, out_type_)) return Step::not_taken;
-        } else if (!is_float) {
-            descr_.reset(reinterpret_cast<PyObject*>(PyArray_DescrFromType(NPY_DOUBLE)));
-        } else if (PyArray_ISBYTESWAPPED(x_)) {
-            descr_.reset(reinterpret_cast<PyObject*>(PyArray_DescrNewByteorder(PyArray_DESCR(x_), NPY_NATIVE)));
         } else {
-            descr_.reset(Py_NewRef(reinterpret_cast<PyObject*>(PyArray_DESCR(x_))));
+            descr_.reset(reinterpret_cast<PyObject*>(float_descr(x_, in_type_)));
         }
         task_.wide = in_type_ >= DType::float64 || out_type_ == DType::float64;
         set_temperature(task_, task_.temperature);

@@ -112,6 +112,13 @@ bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
     return true;
 }
 
+PyArray_Descr* float_descr(PyArrayObject* x, DType type) {
+    if (type > DType::float64) return PyArray_DescrFromType(NPY_DOUBLE);
+    if (PyArray_ISBYTESWAPPED(x)) return PyArray_DescrNewByteorder(PyArray_DESCR(x), NPY_NATIVE);
+    Py_INCREF(PyArray_DESCR(x));
+    return PyArray_DESCR(x);
+}
+
 PyObject* new_result(PyArrayObject* x, bool as_the_input, int dimensions, npy_intp* shape, PyArray_Descr* descr) {
     size_t bytes =
         static_cast<size_t>(PyArray_MultiplyList(shape, dimensions)) * static_cast<size_t>(PyDataType_ELSIZE(descr));

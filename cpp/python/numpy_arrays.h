@@ -46,6 +46,10 @@ inline void set_operand(Operand& to, PyArrayObject* array, DType type) {
     to.swapped = PyArray_ISBYTESWAPPED(array);
 }
 
+// The dtype of a result in the type of the input, if that is one of floats, else in float64; in this machine's byte
+// order.
+PyArray_Descr* float_descr(PyArrayObject* x, DType type);
+
 // An uninitialized array; large ones lie in memory that is used again.
 PyObject* new_result(PyArrayObject* x, bool as_the_input, int dimensions, npy_intp* shape, PyArray_Descr* descr);
 

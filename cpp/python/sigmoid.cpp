@@ -40,14 +40,7 @@ PyObject* evaluate(PyObject* argument, bool logarithm) {
         x = as_array(copy);
     }
     task.type = type <= DType::float64 ? type : DType::float64;
-    Owned descr;
-    if (task.type != type) {
-        descr.reset(reinterpret_cast<PyObject*>(PyArray_DescrFromType(NPY_DOUBLE)));
-    } else if (PyArray_ISBYTESWAPPED(x)) {
-        descr.reset(reinterpret_cast<PyObject*>(PyArray_DescrNewByteorder(PyArray_DESCR(x), NPY_NATIVE)));
-    } else {
-        descr.reset(Py_NewRef(reinterpret_cast<PyObject*>(PyArray_DESCR(x))));
-    }
+    Owned descr(reinterpret_cast<PyObject*>(float_descr(x, type)));
     if (!descr.object) return nullptr;
     Owned out(new_result(x, !PyArray_IS_C_CONTIGUOUS(x), PyArray_NDIM(x), PyArray_DIMS(x),
                          reinterpret_cast<PyArray_Descr*>(descr.object)));
