@@ -1,18 +1,12 @@
 """The kernels in double without a GPU: losses with options, derivatives, and float64."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("triton")
 
+from gpu_programs import WAYS, outcome_of
 from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
-HERE = Path(__file__).parent
 TYPES = {
     **{"target": "*i64", "mask": "*i8", "ignored": "i64"},
     **dict.fromkeys(("upstream", "losses", "counts", "products"), "*fp64"),
@@ -20,11 +14,9 @@ TYPES = {
 }
 
 
-def test_results_keep_their_bounds():
-    program = [sys.executable, "-W", "error", str(HERE / "interpreted_doubles.py")]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
-    assert run.returncode == 0, run.stderr[-2000:]
-    worst = {what: error for what, (error, _) in json.loads(run.stdout).items()}
+@pytest.mark.parametrize("way", WAYS)
+def test_results_keep_their_bounds(way, tmp_path):
+    worst = {what: error for what, (error, _) in outcome_of("doubles", tmp_path, way).items()}
     assert len(worst) == 41
     for what in ("loss", "gradient", "softmax_jvp", "log_softmax_vjp", "second", "binary gradient"):
         for dtype, bound in (("float32", 0.51), ("bfloat16", 0.51), ("float64", 2)):

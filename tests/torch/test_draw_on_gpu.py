@@ -1,11 +1,6 @@
 """Draws of tokens by the kernels in Triton, without a GPU."""
 
 import importlib
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +8,7 @@ import pytest
 pytest.importorskip("triton")
 
 import torch
+from gpu_programs import WAYS, outcome_of
 from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
 from softmaxlib.sampling import Chain, ExcludeTopChoices, _keys
@@ -26,15 +22,12 @@ TYPES = {
     **dict.fromkeys(("seed_low", "seed_high", "position"), "u32"),
     **{"rows": "i32", "classes": "i32", "unit": "fp64"},
 }
-HERE = Path(__file__).parent
 NOTHING = {"history": None, "prompt_length": 0, "bias": None, "allowed": None, "seed": 1, "position": 0}
 
 
-def test_tokens_and_their_probabilities_have_the_bits_of_the_cpu():
-    program = [sys.executable, "-W", "error", str(HERE / "interpreted_draws.py")]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
-    assert run.returncode == 0, run.stderr[-2000:]
-    outcome = json.loads(run.stdout)
+@pytest.mark.parametrize("way", WAYS)
+def test_tokens_and_their_probabilities_have_the_bits_of_the_cpu(way, tmp_path):
+    outcome = outcome_of("draws", tmp_path, way)
     assert outcome["seen"] == 24
     assert outcome["differing"] == []
 

@@ -1,28 +1,19 @@
 """Cross-entropy by the kernels in Triton, without a GPU."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("triton")
 
 import torch
+from gpu_programs import WAYS, outcome_of
 from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
 from softmaxlib.torch import _gpu
 
-HERE = Path(__file__).parent
 
-
-def test_losses_and_gradients_keep_their_bounds():
-    program = [sys.executable, "-W", "error", str(HERE / "interpreted_losses.py")]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
-    assert run.returncode == 0, run.stderr[-2000:]
-    outcome = json.loads(run.stdout)
+@pytest.mark.parametrize("way", WAYS)
+def test_losses_and_gradients_keep_their_bounds(way, tmp_path):
+    outcome = outcome_of("losses", tmp_path, way)
     assert outcome["seen"] == 38
     assert outcome["loss"] <= 1
     assert outcome["gradient"] <= 2

@@ -1,29 +1,21 @@
 """sparsemax and entmax by the kernels in Triton, without a GPU."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 pytest.importorskip("triton")
 
+from gpu_programs import WAYS, outcome_of
 from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
 TYPES = {
     **dict.fromkeys(("logits", "result", "mask", "candidates", "probabilities", "gradient"), "*fp32"),
     **{"rows": "i32", "classes": "i32"},
 }
-HERE = Path(__file__).parent
 
 
-def test_results_have_the_bits_of_the_cpu_kernels():
-    program = [sys.executable, "-W", "error", str(HERE / "interpreted_simplex.py")]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
-    assert run.returncode == 0, run.stderr[-2000:]
-    outcome = json.loads(run.stdout)
+@pytest.mark.parametrize("way", WAYS)
+def test_results_have_the_bits_of_the_cpu_kernels(way, tmp_path):
+    outcome = outcome_of("simplex", tmp_path, way)
     assert outcome["seen"] == 20
     assert outcome["differing"] == []
     assert outcome["worst derivative"] < 0.51

@@ -11,7 +11,7 @@ from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, Logits
 
 import softmaxlib.sampling
 import softmaxlib.torch
-from softmaxlib.errors import InvalidInputError
+from softmaxlib.errors import InvalidInputError, SoftmaxlibError, UnsupportedTypeError
 from softmaxlib.sampling import Bias, Chain, RepetitionPenalty, Temperature, TopK
 from softmaxlib.torch import ChainLogitsProcessor, DrawLogitsProcessor
 
@@ -119,6 +119,97 @@ def test_a_prompt_length_that_cannot_be():
         processor(torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 5))
 
 
+def drawing(chain, **options):
+    return DrawLogitsProcessor(chain, 1, **options)
+
+
+@pytest.mark.parametrize("make", [ChainLogitsProcessor, drawing])
+@pytest.mark.parametrize(
+    ("chain", "options", "error", "message"),
+    [
+        (
+            "vllm",
+            {},
+            UnsupportedTypeError,
+            r"^chain must be a Chain .*, got 'vllm'; .* Chain\.like\(engine\)",
+        ),
+        (
+            [TopK(3)],
+            {},
+            UnsupportedTypeError,
+            r"^chain must be a Chain .*, got \[TopK\(k=3\)\]; Chain\(\*stages\)",
+        ),
+        (None, {}, UnsupportedTypeError, r"^chain must be a Chain .*, got None"),
+        (
+            Chain(),
+            {"prompt_length": "3"},
+            UnsupportedTypeError,
+            r"^prompt_length must be a whole number, got '3'",
+        ),
+        (
+            Chain(),
+            {"prompt_length": 3.0},
+            UnsupportedTypeError,
+            r"^prompt_length must be a whole .*, got 3\.0",
+        ),
+        (Chain(), {"prompt_length": -1}, InvalidInputError, r"^prompt_length must be .*, at least 0; got -1"),
+        (Chain(), {"pad_token_id": "0"}, UnsupportedTypeError, r"^pad_token_id must be a whole .*, got '0'"),
+        (
+            Chain(),
+            {"pad_token_id": [0]},
+            UnsupportedTypeError,
+            r"^pad_token_id must be a whole .*, got \[0\]",
+        ),
+        (Chain(), {"pad_token_id": -1}, InvalidInputError, r"^pad_token_id must be .*, at least 0; got -1"),
+    ],
+)
+def test_wrong_arguments_are_refused_when_the_processor_is_made(make, chain, options, error, message):
+    with pytest.raises(error, match=message):
+        make(chain, **{"prompt_length": 3, **options})
+
+
+def test_numbers_of_any_library_are_lengths_and_ids():
+    ids, scores = torch.tensor([[0, 1, 2]]), torch.tensor([[2.0, 1.0, 0.5]])
+    chain = Chain(RepetitionPenalty(2.0))
+    expected = ChainLogitsProcessor(chain, prompt_length=3, pad_token_id=0)(ids, scores)
+    for make in (np.int64, np.uint8, torch.tensor):
+        processor = ChainLogitsProcessor(chain, prompt_length=make(3), pad_token_id=make(0))
+        assert torch.equal(processor(ids, scores), expected)
+
+
+@pytest.mark.parametrize("make", [ChainLogitsProcessor, drawing])
+@pytest.mark.parametrize(
+    ("ids", "scores", "message"),
+    [
+        ([[0, 1]], torch.zeros(1, 5), r"input_ids must be a tensor, got list; torch\.as_tensor converts it"),
+        (torch.zeros(1, 2), np.zeros((1, 5)), r"scores must be a tensor, got ndarray"),
+        (
+            torch.zeros(2),
+            torch.zeros(1, 5),
+            r"\(rows, n\) and scores \(rows, V\), got \(2,\) and \(1, 5\); one",
+        ),
+        (torch.zeros(1, 2), torch.zeros(5), r"\(rows, V\), got \(1, 2\) and \(5,\); .* input_ids\[None\]"),
+        (torch.zeros(3, 2), torch.zeros(2, 5), r"\(rows, V\), got \(3, 2\) and \(2, 5\)"),
+        (
+            torch.zeros(1, 2),
+            torch.zeros(1, 5, dtype=torch.int64),
+            r"scores must be floating point, got torch\.int64",
+        ),
+    ],
+)
+def test_what_transformers_never_passes(make, ids, scores, message):
+    with pytest.raises(SoftmaxlibError, match=message):
+        make(Chain(TopK(3)), prompt_length=2)(ids, scores)
+
+
+@pytest.mark.parametrize("make", [ChainLogitsProcessor, drawing])
+def test_arguments_of_other_rows_than_the_scores(make):
+    ids, scores = torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 5)
+    for chain, options in ((Chain(TopK([1, 2, 3])), {}), (Chain(Bias()), {"bias": np.zeros((3, 5))})):
+        with pytest.raises(InvalidInputError, match=r"per row of the scores \(1, 5\), got .* shape \(3,\)"):
+            make(chain, prompt_length=2, **options)(ids, scores)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 @pytest.mark.parametrize("temperature", [1e-310, 1e-40, 1e-4, 0.02, 1.0, 1e30])
 def test_processed_scores_are_finite_and_in_order_in_every_dtype(dtype, temperature):
@@ -183,3 +274,22 @@ def test_large_seeds_keep_their_value():
     expected = softmaxlib.sampling.sample(np.zeros(300), seed=2**63 + 5, position=0).token
     assert token[0] == int(expected)
     assert torch.equal(softmaxlib.torch.sample(scores, seed=[2**63 + 5, 7], position=0).token, token)
+
+
+@pytest.mark.parametrize("backend", ["eager", "inductor"])
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+def test_a_draw_lies_between_two_graphs(backend):
+    chain = Chain.standard(temperature=0.8, top_k=3)
+    logits = torch.randn(3, 5, generator=torch.Generator().manual_seed(0))
+    for draw in (
+        lambda x: softmaxlib.torch.sample(2 * x, seed=1, position=0).token + 1,
+        lambda x: chain.sample(2 * x, seed=1, position=0).token + 1,
+        lambda x: chain.process(2 * x).exp(),
+    ):
+        torch._dynamo.reset()
+        assert torch.equal(torch.compile(draw, backend=backend)(logits), draw(logits))
+
+
+def test_a_draw_from_a_traced_row_is_refused():
+    with pytest.raises(UnsupportedTypeError, match=r"logits must have numbers, got a Tensor.* outside"):
+        torch.vmap(lambda row: softmaxlib.torch.sample(row, seed=1, position=0).token)(torch.zeros(2, 3))

@@ -1,4 +1,6 @@
-"""The loss of a linear layer in half precision, under autocast, with ignored rows, in function transforms."""
+"""The loss of a linear layer: dtypes, autocast, ignored rows, empty tensors, function transforms."""
+
+import itertools
 
 import pytest
 
@@ -8,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch.autograd import forward_ad
 
+import softmaxlib
 import softmaxlib.torch as ours
+from softmaxlib.errors import UnsupportedTypeError
 
 ROWS, FEATURES, CLASSES = 1024, 16, 40
 TARGET = torch.randint(CLASSES, (ROWS,), generator=torch.Generator().manual_seed(3))
@@ -92,6 +96,97 @@ def test_autocast_is_that_of_linear_and_cross_entropy(dtype, own, reduction):
     for one, other in zip(found, expected, strict=True):
         assert one.dtype == other.dtype
         assert relative_error(one, other.double()) < rounding
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.int64])
+@pytest.mark.parametrize("of_weight", [torch.float16, torch.float32, torch.float64])
+def test_integers_are_computed_in_float64_as_in_numpy(dtype, of_weight):
+    input = torch.arange(5 * FEATURES, dtype=dtype).view(5, FEATURES) % 7
+    _, weight, bias = layer(of_weight, rows=5)
+    wide = [leaf.detach().double().requires_grad_() for leaf in (weight, bias)]
+    for function in (ours.linear_cross_entropy, softmaxlib.linear_cross_entropy):
+        loss = function(input, weight, TARGET[:5], bias=bias)
+        assert loss.dtype == torch.float64
+        expected = reference(input.double(), *wide, target=TARGET[:5])
+        torch.testing.assert_close(loss, expected, rtol=1e-13, atol=0)
+        found = torch.autograd.grad(loss, (weight, bias))
+        for one, other, leaf in zip(found, torch.autograd.grad(expected, wide), (weight, bias), strict=True):
+            assert one.dtype == of_weight
+            torch.testing.assert_close(one, other.to(leaf.dtype), rtol=2e-3, atol=1e-7)
+    whole = torch.arange(3 * FEATURES).view(3, FEATURES) % 5
+    numbers = softmaxlib.linear_cross_entropy(input.numpy(), whole.numpy(), TARGET[:5].numpy() % 3)
+    assert ours.linear_cross_entropy(input, whole, TARGET[:5] % 3).item() == pytest.approx(numbers, rel=1e-13)
+
+
+@pytest.mark.parametrize("own", [torch.float16, torch.float32, torch.float64])
+@pytest.mark.parametrize("of_bias", [torch.int64, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_bias_of_another_dtype_is_converted(own, of_bias, autocast):
+    input, weight, bias = layer(own, rows=5)
+    bias = (4 * bias.detach()).to(of_bias)
+    bias.requires_grad_(bias.is_floating_point())
+    with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+        found = ours.linear_cross_entropy(input, weight, TARGET[:5], bias=bias)
+        expected = ours.linear_cross_entropy(input, weight, TARGET[:5], bias=bias.to(own))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
+    if bias.requires_grad:
+        (gradient,) = torch.autograd.grad(found, bias)
+        assert gradient.dtype == of_bias
+
+
+def test_input_and_weight_of_two_dtypes_are_refused_unless_autocast_brings_them_to_one():
+    parts = {dtype: layer(dtype, rows=5)[:2] for dtype in (torch.float16, torch.float32, torch.float64)}
+    for one, other in itertools.permutations(parts, 2):
+        input, weight = parts[one][0], parts[other][1]
+        names = rf"got {str(one).partition('.')[2]} and {str(other).partition('.')[2]}; convert the smaller"
+        with pytest.raises(UnsupportedTypeError, match=f"input and weight must have one dtype, {names}"):
+            ours.linear_cross_entropy(input, weight, TARGET[:5])
+        with torch.autocast("cpu", torch.bfloat16):
+            if torch.float64 in (one, other):
+                with pytest.raises(UnsupportedTypeError, match=names):
+                    ours.linear_cross_entropy(input, weight, TARGET[:5])
+            else:
+                found = ours.linear_cross_entropy(input, weight, TARGET[:5])
+                expected = F.cross_entropy(F.linear(input, weight), TARGET[:5])
+                torch.testing.assert_close(found, expected, rtol=1e-2, atol=0)
+
+
+@pytest.mark.parametrize(("rows", "features"), [(0, FEATURES), (5, 0), (0, 0)])
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_no_rows_or_no_features_give_what_linear_and_cross_entropy_give(rows, features, reduction, dtype):
+    parts = normal(rows, features), normal(CLASSES, features, seed=1), normal(CLASSES, seed=2)
+    leaves = [part.to(dtype).requires_grad_() for part in parts]
+    wide = [part.requires_grad_() for part in parts]
+    target = TARGET[:rows]
+    expected = loss_and_gradients(lambda *parts: reference(*parts, reduction, target), wide)
+    for rows_at_once in (2, ROWS):
+        found = loss_and_gradients(in_blocks(rows_at_once, reduction, target), leaves)
+        for one, other in zip(found, expected, strict=True):
+            torch.testing.assert_close(one, other.to(dtype), rtol=1e-2, atol=0, equal_nan=True)
+    softmaxlib_loss = softmaxlib.linear_cross_entropy(*parts[:2], target, bias=parts[2], reduction=reduction)
+    torch.testing.assert_close(softmaxlib_loss.detach(), expected[0], rtol=1e-12, atol=0, equal_nan=True)
+
+
+def test_the_layer_without_rows_trains():
+    module = ours.LinearCrossEntropyLoss(8, 10)
+    loss = module(torch.randn(0, 8), torch.zeros(0, dtype=torch.long))
+    loss.backward()
+    assert torch.isnan(loss)
+    assert torch.equal(module.weight.grad, torch.zeros(10, 8))
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_meta_tensors_go_through_loss_and_gradient(reduction):
+    """They have shapes and dtypes alone, and tell a model's before it is made."""
+    leaves = [leaf.detach().to("meta").requires_grad_() for leaf in layer(torch.float32, rows=6)]
+    loss = ours.linear_cross_entropy(
+        leaves[0], leaves[1], TARGET[:6].to("meta"), bias=leaves[2], reduction=reduction
+    )
+    assert loss.is_meta
+    assert loss.shape == ((6,) if reduction == "none" else ())
+    found = torch.autograd.grad(loss.sum(), leaves)
+    assert [one.shape for one in found] == [one.shape for one in leaves]
 
 
 def test_the_layer_trains_under_autocast_as_it_is_and_compiled():

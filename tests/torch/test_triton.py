@@ -1,12 +1,9 @@
-"""The kernels in Triton without a GPU: their results by the interpreter, and what they are compiled to."""
+"""The kernels in Triton without a GPU: their results, and what they are compiled to."""
 
-import json
-import os
 import re
 import subprocess
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,23 +11,26 @@ import pytest
 pytest.importorskip("triton")
 
 import torch
+from gpu_programs import WAYS, outcome_of
 from triton_compiler import FORBIDDEN, compile_kernel, spilled, vector_loads
 
 from softmaxlib.torch import _gpu, show_config
 from softmaxlib.torch._eager import is_plain, takes_activation
 
-HERE = Path(__file__).parent
 ARGUMENTS = {"rows": "i32", "classes": "i32", "lane_high": "fp32", "lane_low": "fp32", "flags": "*i8"}
 SOFTMAX, LOG_SOFTMAX = 0, 1
 
 
-def test_results_have_the_bits_of_the_cpu_kernels():
-    program = [sys.executable, "-W", "error", str(HERE / "triton_interpreter.py")]
-    run = subprocess.run(program, capture_output=True, text=True, timeout=900, env=dict(os.environ))
-    assert run.returncode == 0, run.stderr[-2000:]
-    outcome = json.loads(run.stdout)
+@pytest.mark.parametrize("way", WAYS)
+def test_results_have_the_bits_of_the_cpu_kernels(way, tmp_path):
+    outcome = outcome_of("softmax", tmp_path, way)
     assert outcome["seen"] > 60
     assert outcome["differing"] == []
+
+
+def test_compiled_kernels_give_the_bits_of_the_cpu_too(tmp_path):
+    rows = "special rows of 17", "torch.bfloat16 rows of 600"
+    assert outcome_of("softmax", tmp_path, "compiled", "90", *rows) == {"differing": [], "seen": 6}
 
 
 @pytest.fixture(scope="module")

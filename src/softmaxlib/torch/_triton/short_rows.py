@@ -110,6 +110,9 @@ def short_rows_kernel(
     top = most.to(tl.float64)
     log_total = top * 0.0
     share = inverse(wide, LIFT)
+    # Added, not chosen by a condition: the compiler would make two loops of it, and all threads of a warp
+    # have to take part in the look-ups of one.
+    spoiled = tl.where(bad, float("nan"), 0.0)
     if not softmax:
         shift = _ratio(scale[0], scale[1], offset.to(tl.float64), top, power.to(tl.float64)) * double(
             2.0**-62
@@ -132,10 +135,10 @@ def short_rows_kernel(
             x = load_logits(source, place, there, masked)
             if softmax:
                 value, excess = exponential(x, constants, lane_scale, False)
-                out = probability(value, excess, share, False)
+                out = probability(value, excess, share, False) + spoiled
             else:
                 out = tl.fma(x.to(tl.float64) - top, slope, -log_total).to(tl.float32)
-            out = tl.where(bad, float("nan"), out)
+                out = tl.where(bad, float("nan"), out)
             if masked:
                 kept = tl.load(mask + (mask_at + offset_of(place, inner, inner_mask)), mask=there, other=0)
                 out = tl.where(kept != 0, out, hidden)

@@ -1,4 +1,4 @@
-"""The loss kernels on CPU tensors, in Triton's interpreter: a program that prints the largest errors."""
+"""The loss kernels on CPU tensors, without a GPU: a program that prints the largest errors."""
 
 import json
 import sys
@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import torch
 from distances import units
-from triton_interpreter import special_rows  # first: it chooses the interpreter
+from without_gpu import special_rows  # first: it chooses how kernels run
 
 import softmaxlib.torch as ours
 from softmaxlib.torch import _eager_gpu_loss

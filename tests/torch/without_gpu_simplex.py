@@ -1,11 +1,11 @@
-"""sparsemax and entmax by the GPU kernels on CPU tensors, in Triton's interpreter: prints what differs."""
+"""sparsemax and entmax by the GPU kernels on CPU tensors, without a GPU: prints what differs."""
 
 import json
 import sys
 
 import numpy as np
 import torch
-from triton_interpreter import bits, special_rows  # first: it chooses the interpreter
+from without_gpu import bits, special_rows  # first: it chooses how kernels run
 
 import softmaxlib
 from softmaxlib.torch import _simplex_operators

@@ -1,4 +1,4 @@
-"""Second derivatives of losses on CPU tensors, in Triton's interpreter, beside differences in many digits."""
+"""Second derivatives of losses on CPU tensors, without a GPU, beside differences in many digits."""
 
 import mpmath
 import torch

@@ -1,11 +1,11 @@
-"""Draws by the GPU kernels on CPU tensors, in Triton's interpreter: a program that prints what differs."""
+"""Draws by the GPU kernels on CPU tensors, without a GPU: a program that prints what differs."""
 
 import json
 import sys
 
 import numpy as np
 import torch
-from triton_interpreter import bits  # first: it chooses the interpreter
+from without_gpu import bits  # first: it chooses how kernels run
 
 from softmaxlib.sampling import Chain, Temperature, TypicalP
 from softmaxlib.torch import _draw_on_gpu

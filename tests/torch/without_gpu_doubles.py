@@ -1,4 +1,4 @@
-"""The kernels in double on CPU tensors, in Triton's interpreter: a program that prints the largest errors."""
+"""The kernels in double on CPU tensors, without a GPU: a program that prints the largest errors."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ import mpmath
 import numpy as np
 import torch
 from distances import doubles, note, units
-from triton_interpreter import jit, special_rows, tl  # first: it chooses the interpreter
+from without_gpu import jit, special_rows, tl  # first: it chooses how kernels run
 
 import softmaxlib.torch as ours
 from softmaxlib.torch import _activation_operators as operators
@@ -278,8 +278,8 @@ def check_faults_of_others():
 
 def main():
     """Check all."""
-    import interpreted_second_losses  # after the interpreter was chosen
-    import interpreted_sigmoids
+    import without_gpu_second_losses  # after it was chosen how kernels run
+    import without_gpu_sigmoids
 
     worst = {}
     check_losses(worst)
@@ -287,8 +287,8 @@ def main():
     check_temperatures(worst)
     check_derivatives(worst)
     check_faults_of_others()
-    interpreted_sigmoids.check(worst)
-    interpreted_second_losses.check(worst)
+    without_gpu_sigmoids.check(worst)
+    without_gpu_second_losses.check(worst)
     json.dump(worst, sys.stdout)
 
 

@@ -1,4 +1,4 @@
-"""Cross-entropy of binary logits on CPU tensors, in Triton's interpreter."""
+"""Cross-entropy of binary logits on CPU tensors, without a GPU."""
 
 import torch
 from distances import doubles, note, units
