@@ -113,9 +113,9 @@ def further_inputs(rule, rows):
 
 
 def assert_same_decisions(policy, run, rows, bound):
-    """The probabilities are the policy's within `bound`, and the decision is what its rule makes of them.
+    """The probabilities are the policy's within `bound`, and the decision is the policy's.
 
-    So a row can only be decided otherwise where the rule itself does, of probabilities so little apart.
+    It may be what the rule makes of the model's own probabilities, where their last digit decides.
     """
     inputs = further_inputs(policy.rule, len(rows))
     found = run(**{policy.input: rows}, **inputs)
@@ -126,22 +126,21 @@ def assert_same_decisions(policy, run, rows, bound):
     if "uniform" in inputs:  # which the policy makes of the very bits of the probabilities
         inputs["uniform"] = row_uniform(probabilities.astype(np.float64), policy.rule.random_state)[:, 0]
         found = run(**{policy.input: rows}, **inputs)
+        own = probabilities
     groups = {"groups": inputs["group"]} if "group" in inputs else {}
-    decision = policy.rule.decide(probabilities, **groups, probabilities=True)
-    np.testing.assert_array_equal(found["action"], decision.action)
-    np.testing.assert_array_equal(found["abstained"], decision.abstained)
-    np.testing.assert_array_equal(found["confidence"], decision.confidence)
-    np.testing.assert_array_equal(found["most_likely"], probabilities.argmax(axis=1))
-    assert ("expected_cost" in found) == (decision.expected_cost is not None)
-    if decision.expected_cost is not None:
-        np.testing.assert_allclose(found["expected_cost"], decision.expected_cost, rtol=0, atol=1e-14)
-    assert ("sets" in found) == (decision.sets is not None)
-    if decision.sets is not None:
-        np.testing.assert_array_equal(found["sets"], decision.sets)
+    decisions = [policy.rule.decide(one, **groups, probabilities=True) for one in (own, probabilities)]
     if "uniform" not in inputs:
-        ours = policy.decide(rows, probabilities=policy.input == "probabilities", **groups).action
-        again = policy.rule.decide(own, **groups, probabilities=True).action
-        np.testing.assert_array_equal(found["action"] != ours, decision.action != again)
+        decisions[0] = policy.decide(rows, probabilities=policy.input == "probabilities", **groups)
+    for name in ("action", "abstained", "sets", "expected_cost"):
+        wanted = [getattr(decision, name) for decision in decisions]
+        assert (name in found) == (wanted[0] is not None)
+        if name == "expected_cost" and name in found:
+            np.testing.assert_allclose(found[name], wanted[1], rtol=0, atol=1e-14)
+        elif name in found:
+            one_of_both = [(found[name] == one).reshape(len(rows), -1).all(axis=1) for one in wanted]
+            assert (one_of_both[0] | one_of_both[1]).all()
+    np.testing.assert_array_equal(found["confidence"], decisions[1].confidence)
+    np.testing.assert_array_equal(found["most_likely"], probabilities.argmax(axis=1))
 
 
 @pytest.mark.sweep
@@ -164,6 +163,26 @@ def test_every_rule(tempered, rule, dtype, record, tmp_path):
     policy = policy_of(tempered, rule, record)
     run = exported(policy, tmp_path / "a.onnx", dtype=dtype)
     assert_same_decisions(policy, run, ROWS.astype(dtype), BOUNDS[dtype])
+
+
+BINNED = [kind() for kind in KINDS if kind.__name__ in ("HistogramBinning", "IsotonicScaling", "VennAbers")]
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("kind", [*BINNED, TemperatureScaling()], ids=str)
+def test_rows_tied_with_a_threshold_are_decided_as_by_the_policy(kind, dtype, tmp_path):
+    """Many rows have the very probability that a threshold was fitted to."""
+    rows = made(2000, 2)[0].round().astype(dtype)
+    for rule in (PredictionSets("lac", groups="class"), PredictionSets("aps", include_last=False)):
+        policy = Policy(kind, rule).fit(FIT.round().astype(dtype), LABELS)
+        sets = exported(policy, tmp_path / "a.onnx", dtype=dtype)(logits=rows)["sets"]
+        own = policy.decide(rows).sets
+        assert not (own & ~sets).any()  # no class is lost, so that the sets keep their promise
+        assert (sets & ~own).mean() < 0.001
+    policy = Policy(kind, SelectiveRisk(0.5)).fit(FIT.round().astype(dtype), LABELS)
+    policy.rule.threshold_ = float(np.median(policy.predict_proba(rows).max(axis=1)))
+    found = exported(policy, tmp_path / "a.onnx", dtype=dtype)(logits=rows)
+    np.testing.assert_array_equal(found["action"], policy.decide(rows).action)
 
 
 def test_what_auto_chose_is_what_is_exported(record, tmp_path):

@@ -190,6 +190,20 @@ class Tensor:
     def __invert__(self) -> "Tensor":
         return self.graph.step("Not", self, dtype=FLAG)
 
+    def reaches(self, thresholds: "Tensor") -> "Tensor":
+        """Return whether probabilities are at least as large as thresholds, or miss them by rounding alone.
+
+        Probabilities that take few values often equal a threshold that was fitted to them. The last digit of
+        another program's probability must not decide then.
+        """
+        return self.cast(WIDE) + self.rounding() >= thresholds
+
+    def rounding(self) -> "Tensor":
+        """Return more than what a sum of probabilities of this type may have lost by rounding."""
+        one = self.graph.constant(1.0, self.dtype)
+        has_many_digits = one + 2.0**-30 > one  # as float64 has, and float32 has not
+        return has_many_digits.where(self.graph.constant(2.0**-40), 2.0**-22)
+
     def equals(self, other: "Tensor | float") -> "Tensor":
         """Return whether the elements are equal."""
         return self._with("Equal", other, FLAG)

@@ -22,7 +22,9 @@ def export_sets(rule: "PredictionSets", probabilities: Tensor, classes: int) -> 
     uniform = graph.constant(0.0 if rule.include_last else 1.0)
     if rule.randomized:
         uniform = graph.input("uniform", WIDE)
-    sets = _nonconformity(rule, wide, uniform, classes) <= _thresholds(rule, wide, classes)
+    # a class is not ruled out by rounding: its score often equals the threshold that was fitted
+    scores = _nonconformity(rule, wide, uniform, classes) - probabilities.rounding()
+    sets = scores <= _thresholds(rule, wide, classes)
     if rule.randomized:
         sets = sets | ~((uniform >= 0.0) & (uniform <= 1.0))
     if not rule.allow_empty:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .._arrays import FloatArray
-from .._graph import WIDE, Tensor
+from .._graph import Tensor
 from ._row_blocks import highest
 from .decision import Decision
 from .exported_decision import ExportedDecision
@@ -19,4 +19,4 @@ def take_positive(probabilities: FloatArray, threshold: float) -> Decision:
 def export_positive(probabilities: Tensor, threshold: float) -> ExportedDecision:
     """Do the same in steps of a graph."""
     thresholds = probabilities.graph.fitted("thresholds", [[2.0, threshold]])  # 2: never reached
-    return ExportedDecision((probabilities.cast(WIDE) >= thresholds).row_argmax())
+    return ExportedDecision(probabilities.reaches(thresholds).row_argmax())

@@ -10,7 +10,7 @@ from .. import _json
 from .._all_rows import AllRows, Merged, RowBlock
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import check_share
-from .._graph import WIDE, Tensor
+from .._graph import Tensor
 from .._judging import Criterion, Kind
 from .._stored import Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
@@ -290,7 +290,7 @@ class SelectiveRisk(Rule):
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes
         threshold = probabilities.graph.fitted("threshold", self.threshold_)
-        is_sure = probabilities.row_max().cast(WIDE) >= threshold
+        is_sure = probabilities.row_max().reaches(threshold)
         return ExportedDecision(is_sure.where(probabilities.row_argmax(), NO_ACTION))
 
 

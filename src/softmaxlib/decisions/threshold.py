@@ -9,6 +9,7 @@ import numpy.typing as npt
 from .._arrays import Array, as_numpy
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind
+from .._spelling import numbers_by_name
 from .._stored import Array as StoredArray
 from .._text import quoted
 from ..errors import InvalidInputError, UnsupportedTypeError
@@ -104,17 +105,24 @@ class Threshold(Rule):
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
         """Create the rule from ``--threshold``: one number, or one per class by name."""
         given = options.get("threshold", "")
-        if _is_number(given):
-            return cls(float(given))
-        parts = [part.rpartition("=") for part in given.split(",")]
-        names = [name.strip() for name, _, _ in parts]
-        wrong = [value for _, _, value in parts if not _is_number(value)]
-        if wrong or sorted(names) != sorted(class_names):
+        try:
+            number = float(given)
+        except ValueError:
+            number = None
+        if number is not None:
+            return cls(number)
+        numbers = numbers_by_name(given, class_names)
+        if numbers is None:
             raise InvalidInputError(
                 "--threshold must be one number, or NAME=NUMBER for each class, separated by commas: "
                 f"{quoted([f'{name}=0.5' for name in class_names])}; got {given!r}"
             )
-        numbers = {name: float(value) for name, (_, _, value) in zip(names, parts, strict=True)}
+        for name, number in numbers.items():
+            if not 0 < number <= 1:
+                raise InvalidInputError(
+                    f"--threshold must lie above 0 and be at most 1, got {number:g} for {name!r}; use a "
+                    "small number to always take a class"
+                )
         return cls([numbers[name] for name in class_names])
 
     def explain(self, class_names: Sequence[str]) -> str:
@@ -142,13 +150,5 @@ class Threshold(Rule):
         wide = probabilities.cast(WIDE)
         thresholds = wide.graph.fitted("thresholds", np.atleast_2d(self.thresholds))
         best = (wide / thresholds).row_argmax()
-        action = (wide >= thresholds).pick(best).where(best, NO_ACTION)
+        action = probabilities.reaches(thresholds).pick(best).where(best, NO_ACTION)
         return ExportedDecision(action)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

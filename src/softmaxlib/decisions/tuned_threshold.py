@@ -365,7 +365,7 @@ class TunedThreshold(Rule):
             raise self._not_fitted()
 
     def _check_state(self) -> None:
-        if self.counts_.min() < 0 or not self.counts_.sum() > 0:
+        if self.counts_.min() < 0 or not 0 < self.counts_.sum() < _json.LARGEST_INTEGER:
             raise FileFormatError(
                 f"TunedThreshold.counts_ must be counts of rows, got {self.counts_.tolist()}; {_json.ADVICE}"
             )
