@@ -1,7 +1,8 @@
 """The spelling of arguments in messages: as a keyword in Python, as an option at the command line."""
 
+import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -31,3 +32,24 @@ def argument(name: str, value: object = None) -> str:
     if value is None:
         return f"{name}="
     return f'{name}="{value}"' if isinstance(value, str) else f"{name}={value}"
+
+
+def numbers_by_name(given: str, names: Sequence[str]) -> dict[str, float] | None:
+    """Parse ``NAME=NUMBER,NAME=NUMBER`` with each of these names once, or return None.
+
+    Names may hold commas and equals signs.
+    """
+    one_of_them = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    pair = re.compile(rf"\s*({one_of_them})\s*=([^,=]*)(?:,(?=.)|$)", re.DOTALL)
+    found: dict[str, float] = {}
+    at = 0
+    while at < len(given):
+        match = pair.match(given, at)
+        if match is None or match[1] in found:
+            return None
+        try:
+            found[match[1]] = float(match[2])
+        except ValueError:
+            return None
+        at = match.end()
+    return found if len(found) == len(names) else None

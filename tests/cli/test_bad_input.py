@@ -288,6 +288,7 @@ class TestOptions:
             ),
             (["--threshold", "cat=0.9,dog=much"], ["one number, or NAME=NUMBER", "got 'cat=0.9,dog=much'"]),
             (["--threshold", "cat=0.9,cat=0.8"], ["one number, or NAME=NUMBER for each class"]),
+            (["--threshold", "cat=0.9,dog=1.5"], ["be at most 1, got 1.5 for 'dog'", "use a small number"]),
             (
                 ["--abstain-cost", "-1"],
                 ["--abstain-cost must not be below the least cost, 0, got -1", "set aside"],
@@ -341,6 +342,15 @@ class TestOptions:
         softmaxlib("evaluate", "good.csv", "--label", "truth", *outputs).assert_failed(
             "--report and --json name the same file", "give each its own"
         )
+        assert_nothing_written(files)
+
+    def test_two_outputs_on_standard_output(self, softmaxlib, files):
+        decide = "decide", "good.csv", "--policy", "policy.json", "--output", "-", "--json", "-"
+        softmaxlib(*decide).assert_failed("got - for --output and --json", "name a file for the other")
+        fit = "fit", "good.csv", "--label", "truth", "--output"
+        softmaxlib(*fit, "-").assert_failed("--output must be a file, got - for standard output")
+        evaluate = "evaluate", "good.csv", "--label", "truth", "--report", "-"
+        softmaxlib(*evaluate).assert_failed("--report must be a file, got - for standard output")
         assert_nothing_written(files)
 
     def test_logits_declared_as_probabilities(self, softmaxlib, files, monkeypatch):

@@ -262,3 +262,31 @@ def test_no_cell_is_a_formula_and_no_number_is_changed(decided, tmp_path, softma
     assert found["'=header()"] == expected
     assert set(found["predicted"]) == {"'=evil()", "'+dog"}
     assert found["truth"] == [f"'{names[i % 2]}" for i in range(len(cells))]
+
+
+def test_from_npz(softmaxlib, tmp_path):
+    """Arrays with one entry a row are columns; others, that only look so from afar, are not."""
+    arrays = {
+        **{
+            "id": np.arange(6),
+            "name": np.array(["a", "ü", "c", "d", "e", "f"]),
+            "late": np.arange(6)[:, None] > 3,
+        },
+        **{"day": np.array(["2020-02-29"] * 6, "M8[D]"), "truth": np.arange(6) % 2},
+        **{"features": np.zeros((6, 4)), "epoch": np.array(3), "history": np.zeros(5)},
+        "class_names": np.array(["cat", "dog"]),
+    }
+    logits = np.random.default_rng(0).normal(size=(6, 2))
+    np.savez(tmp_path / "in.npz", logits=logits, **arrays)
+    fit = "fit", "in.npz", "-o", "policy.json", "--label", "truth", "--calibration", "none"
+    assert softmaxlib(*fit).code == 0
+    outcome = softmaxlib("decide", "in.npz", "--policy", "policy.json", "-o", "out.npz")
+    assert outcome.code == 0, outcome.err
+    with np.load(tmp_path / "out.npz") as decided:
+        assert list(decided.files)[-5:] == ["id", "name", "late", "day", "truth"]
+        for name in ("id", "name", "day", "truth"):
+            np.testing.assert_array_equal(decided[name], arrays[name])
+        np.testing.assert_array_equal(decided["late"], arrays["late"].ravel())
+    np.savez(tmp_path / "in.npz", logits=logits, wave=np.full(6, 1j))
+    decide = softmaxlib("decide", "in.npz", "--policy", "policy.json", "-o", "again.npz")
+    decide.assert_failed("the array 'wave' has an entry for each row and can't be a column", "leave it out")

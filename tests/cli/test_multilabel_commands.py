@@ -159,7 +159,7 @@ def test_a_threshold_and_costs_of_each_label(softmaxlib, files) -> None:
     policy = MultilabelPolicy.load(files / "policy.json")
     np.testing.assert_array_equal(policy.decide(LOGITS).action, policy.predict_proba(LOGITS) > 0.25)
     softmaxlib(*fit, "--threshold", "cat=0.3").assert_failed("NAME=NUMBER for each label", "'dog=0.5'")
-    softmaxlib(*fit, "--threshold", "cat=x").assert_failed("--threshold must be NAME=NUMBER for each label")
+    softmaxlib(*fit, "--threshold", "cat=x").assert_failed("NAME=NUMBER for each label", "got 'cat=x'")
     softmaxlib(*fit, "--threshold", "2").assert_failed("--threshold must be one number in 0 to 1")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
+from .._spelling import numbers_by_name
 from .._text import quoted
 from ..errors import InvalidInputError
 from ._exit_codes import BROKEN_PROMISE
@@ -185,17 +186,16 @@ def _thresholds(given: str, names: Sequence[str]) -> "Rule | dict[str, Rule]":
     except ValueError as error:
         if "=" not in given:
             raise InvalidInputError(f"--threshold must be one number in 0 to 1: {error}") from None
-    try:
-        pairs = [part.rpartition("=") for part in given.split(",")]
-        found: dict[str, Rule] = {name.strip(): BinaryThreshold(float(value)) for name, _, value in pairs}
-    except ValueError as error:
-        raise InvalidInputError(f"--threshold must be NAME=NUMBER for each label: {error}") from None
-    if set(found) != set(names):
+    numbers = numbers_by_name(given, names)
+    if numbers is None:
         raise InvalidInputError(
             f"--threshold must be one number, or NAME=NUMBER for each label: "
             f"{quoted([f'{name}=0.5' for name in names])}; got {given!r}"
         )
-    return found
+    try:
+        return {name: BinaryThreshold(number) for name, number in numbers.items()}
+    except ValueError as error:
+        raise InvalidInputError(f"--threshold must be NAME=NUMBER for each label: {error}") from None
 
 
 def _fitted(policy: "MultilabelPolicy") -> Iterator[tuple[str, ...]]:

@@ -19,7 +19,7 @@ from ._options import (
     Weight,
     Workers,
 )
-from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._printing import STANDARD_OUTPUT, Printer, write_json
 from ._table import Table
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def audit(
 
     printer = Printer(quiet or output == STANDARD_OUTPUT)
     read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight}
-    check_written({"--output": as_output(output)}, file, read)
+    check_written({"--output": output}, file, read)
     if is_multilabel(multilabel, policy):
         refuse({"--groups": groups, "--workers": workers > 1, "--dask": dask})
         audit_labels(file, table, label, weight, policy, output, significance, quiet)

@@ -15,7 +15,7 @@ from ._options import (
     Summary,
     Workers,
 )
-from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._printing import STANDARD_OUTPUT, Printer, write_json
 from ._table import Table
 
 
@@ -69,7 +69,7 @@ def decide(
     from ._workers import executor_for
 
     printer = Printer(quiet or json == STANDARD_OUTPUT or output == str(STANDARD_OUTPUT))
-    check_written({"--output": output, "--json": as_output(json)}, logits, {"--policy": policy})
+    check_written({"--output": output, "--json": json}, logits, {"--policy": policy})
     if is_multilabel(multilabel, policy):
         refuse({"--groups": groups, "--resume": resume, "--workers": workers > 1, "--dask": dask})
         decide_labels(logits, table, policy, output, json, quiet)

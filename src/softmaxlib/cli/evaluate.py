@@ -102,7 +102,7 @@ def evaluate(
     if fail_on is FailOn.promise and policy is None:
         raise InvalidInputError("--fail-on promise is about the promises of a policy; name it with --policy")
     read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight, "--id": row_id}
-    check_written({"--report": report, "--json": as_output(json)}, file, read)
+    check_written({"--report": report, "--json": json}, file, read, files=["--report"])
     if is_multilabel(multilabel, policy):
         refuse(
             {"--groups": groups, "--id": row_id, "--model": model, "--workers": workers > 1, "--dask": dask}

@@ -21,7 +21,7 @@ from ._options import (
     Workers,
 )
 from ._parts import Parts
-from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._printing import STANDARD_OUTPUT, Printer, write_json
 from ._table import Table
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def fit(
         "--rule-rows": rule_rows,
         "--weight": weight,
     }
-    check_written({"--output": output, "--json": as_output(json)}, validation, read)
+    check_written({"--output": output, "--json": json}, validation, read, files=["--output"])
     if multilabel:
         refuse({"--rule-rows": rule_rows, "--groups": parts.groups, "--workers": workers > 1, "--dask": dask})
         given = files_of(validation, table, label, weight, probabilities)

@@ -6,7 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +29,7 @@ _UNSOUND = (
 
 class _ArraySource:
     named = False
+    _carried: pa.Table = pa.table({})
 
     def _take(
         self, part: Part, selection: Selection, values: np.ndarray, named: dict[str, np.ndarray]
@@ -75,7 +76,7 @@ class _ArraySource:
         for start in range(0, max(1, len(self._values)), rows):
             values = np.array(self._values[start : start + rows], dtype=np.float64 if wide else np.float32)
             named = {role: array[start : start + rows] for role, array in self._named.items()}
-            yield values, named, pa.table({})
+            yield values, named, self._carried.slice(start, rows)
 
 
 class NpySource(_ArraySource):
@@ -103,7 +104,10 @@ class NpySource(_ArraySource):
 
 
 class NpzSource(_ArraySource):
-    """A .npz file: one array of logits, one of labels, and perhaps ``class_names``."""
+    """A .npz file: one array of logits, one of labels, and perhaps ``class_names``.
+
+    Arrays with one entry a row are its other columns.
+    """
 
     def __init__(self, part: Part, selection: Selection) -> None:
         path = part.location
@@ -119,7 +123,8 @@ class NpzSource(_ArraySource):
                 for role, name in selection.row_columns.items()
             }
             names = _member(path, archive, "class_names") if "class_names" in archive.files else None
-        self._take(part, selection, values, named)
+            self._take(part, selection, values, named)
+            self._carried = _columns(path, archive, len(values), {name, "class_names"})
         if names is not None:
             self._name_classes(path, names)
 
@@ -160,38 +165,55 @@ def _load(path: Location) -> Any:
     return loaded
 
 
+def _columns(path: Location, archive: Any, rows: int, others: set[str]) -> pa.Table:
+    """Return the arrays with one entry a row; none but these is read."""
+    columns = {}
+    for name in archive.files:
+        if name not in others and _header(path, archive, name)[1] in ((rows,), (rows, 1)):
+            try:
+                columns[name] = pa.array(_member(path, archive, name).reshape(-1))
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+                raise FileFormatError(
+                    f"{path}: the array {name!r} has an entry for each row and can't be a column: "
+                    f"{_words_of(error)}; leave it out of the file"
+                ) from None
+    return pa.table(columns)
+
+
 def _member(path: Location, archive: Any, name: str, advice: str = "") -> np.ndarray:
     if name not in archive.files:
         raise missing(path, "array", name, archive.files, advice)
+    stored, shape, dtype = _header(path, archive, name)
+    stated = math.prod(shape) * dtype.itemsize
+    if stated > stored.file_size:  # found before memory is taken
+        raise FileFormatError(
+            f"{path}: the array {name!r} states {stated:,} bytes and holds {stored.file_size:,}; "
+            "write the file anew"
+        )
+    try:
+        return archive[name]
+    except _UNSOUND as error:
+        raise _unreadable(path, name, error) from None
+
+
+def _header(path: Location, archive: Any, name: str) -> tuple[zipfile.ZipInfo, tuple[int, ...], Any]:
+    """Return where an array is stored, its shape and its dtype."""
     stored = [one for one in archive.zip.infolist() if one.filename.removesuffix(".npy") == name]
     if len(stored) > 1:
         raise FileFormatError(f"{path} holds the array {name!r} more than once; write the file anew")
     try:
         with archive.zip.open(stored[0]) as file:
-            states = _stated_bytes(file)
-        array = archive[name] if states <= stored[0].file_size else None
+            version = np.lib.format.read_magic(file)
+            is_old = version == (1, 0)
+            read = np.lib.format.read_array_header_1_0 if is_old else np.lib.format.read_array_header_2_0
+            shape, _, dtype = read(file)
     except _UNSOUND as error:
-        raise FileFormatError(f"{path}: the array {name!r} cannot be read: {_words_of(error)}") from None
-    if array is None:  # found before memory is taken
-        raise FileFormatError(
-            f"{path}: the array {name!r} states {states:,} bytes and holds {stored[0].file_size:,}; "
-            "write the file anew"
-        )
-    return array
+        raise _unreadable(path, name, error) from None
+    return stored[0], shape, dtype
 
 
-def _stated_bytes(file: IO[bytes]) -> int:
-    """Return how many bytes of numbers the header of an array in NumPy's format states.
-
-    Raises
-    ------
-    ValueError
-        If it is no such array.
-    """
-    version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, _, dtype = read(file)
-    return math.prod(shape) * dtype.itemsize
+def _unreadable(path: Location, name: str, error: Exception) -> FileFormatError:
+    return FileFormatError(f"{path}: the array {name!r} cannot be read: {_words_of(error)}")
 
 
 def _words_of(error: Exception) -> str:

@@ -153,7 +153,12 @@ class FitRecord:
             losses=None if losses is None else LossCounts.from_dict(losses, f"{place}.losses"),
             effective_rows=None
             if effective_rows is None
-            else _json.decode_number(effective_rows, f"{place}.effective_rows", lower=0),
+            else _json.decode_number(
+                effective_rows,
+                f"{place}.effective_rows",
+                lower=0,
+                upper=counts["rows"] * (1 + 2.0**-30),  # as many, but for rounding
+            ),
             sampled_from=None
             if content["sampled_from"] is None
             else _json.decode_integer(content["sampled_from"], f"{place}.sampled_from", lower=1),
