@@ -36,6 +36,22 @@ def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters
     return node
 
 
+def between_graphs(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    """Let ``torch.compile`` call a function as it is, after one graph and before the next.
+
+    For functions that compute with the numbers of their tensors in NumPy.
+    """
+
+    @functools.wraps(function)
+    def call(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        torch = sys.modules.get("torch")
+        if torch is not None and torch.compiler.is_dynamo_compiling():
+            return torch.compiler.disable(function)(*args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
 def with_kernel(
     kernel: Callable[..., Any],
 ) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:

@@ -108,6 +108,9 @@ def of_functions():
         if callable(function) and name != "show_config":
             pair = (LOGITS, LOGITS) if name.endswith(("_vjp", "_jvp")) else (LOGITS,)
             yield name, function, *special.get(name, (pair, {}))
+    state = softmaxlib.LogSumExp().update(LOGITS)
+    yield "LogSumExp.update", softmaxlib.LogSumExp().update, (LOGITS,), {"chosen": LABELS}
+    yield "LogSumExp.merge", softmaxlib.LogSumExp().update(LOGITS).merge, (state,), {}
 
 
 def of_metrics():
@@ -189,7 +192,14 @@ def of_sampling():
             yield name, getattr(sampling, name), *special.get(name, ((0.5,), {}))
     chain = sampling.Chain(sampling.Temperature(0.5), sampling.TopP(0.9))
     yield "Chain.sample", chain.sample, (LOGITS,), {"seed": 0}
+    yield "Chain.process", chain.process, (LOGITS,), {}
+    yield "Chain.explain", chain.explain, (LOGITS[0],), {}
     yield "Chain.like", sampling.Chain.like, ("transformers",), {"temperature": 0.7}
+    yield "verify", sampling.verify, (LABELS[:2], LOGITS[:2], LOGITS[:3], chain, 0, 0), {}
+    for kind in (softmaxlib.torch.ChainLogitsProcessor, softmaxlib.torch.DrawLogitsProcessor):
+        processor = kind(chain, seed=0, prompt_length=1)
+        yield kind.__name__, kind, (chain,), {"seed": 0, "prompt_length": 1}
+        yield f"{kind.__name__}()", processor, (torch.zeros(2, 1, dtype=torch.int64), torch.zeros(2, 3)), {}
 
 
 def of_framework(module, array):

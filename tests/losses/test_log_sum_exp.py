@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from loss_oracle import Row, exact, ulps
 
 from softmaxlib import LogSumExp, cross_entropy, softmax
-from softmaxlib.errors import InvalidInputError
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 
 rng = np.random.default_rng(31)
 
@@ -93,3 +93,13 @@ def test_what_rounding_takes_from_the_difference_of_two_maxima_is_put_back():
         for loss, a, b in zip(state.loss, first, second, strict=True):
             truth = mpmath.log1p(mpmath.exp(mpmath.mpf(b) - mpmath.mpf(a)))
             assert ulps(loss, truth, "float64") <= 2
+
+
+@pytest.mark.parametrize("other", [3, None, np.array([1.0, 2.0]), LogSumExp])
+def test_only_states_merge(other):
+    state = LogSumExp().update([1.0, 2.0])
+    before = state.value
+    with pytest.raises(UnsupportedTypeError, match=r"must be a LogSumExp, got .*; update\(chunk\) adds"):
+        state.merge(other)
+    assert state.value == before
+    assert state.count == 2

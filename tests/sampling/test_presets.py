@@ -4,6 +4,7 @@ temperature 0.
 What an engine does is worked out here by hand from its published source (the files stand in presets.py).
 """
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -162,6 +163,20 @@ def test_min_p_of_zero_leaves_sglang_joint():
     rows = Chain.like("sglang", top_k=2, top_p=0.5, min_p=[0.0, 0.0]).process([logits] * 2)
     np.testing.assert_array_equal(rows, [joint] * 2)
     assert np.isfinite(joint).sum() == 2
+
+
+def test_a_number_of_any_dtype_switches_an_option_off():
+    for kind in (int, float, np.float32, ml_dtypes.bfloat16, np.array):
+        chain = Chain.like(
+            "llama.cpp", **{**NEUTRAL, "min_p": kind(0), "top_k": kind(0), "dry_multiplier": kind(0)}
+        )
+        assert [type(stage).__name__ for stage in chain.stages if not stage.is_off] == [
+            "Bias",
+            "Allowed",
+            "Temperature",
+        ]
+    rows = Chain.like("llama.cpp", **{**NEUTRAL, "min_p": np.array([0, 1], dtype=ml_dtypes.bfloat16)})
+    np.testing.assert_array_equal(np.isfinite(rows.process(np.stack([LOGITS] * 2))).sum(axis=-1), [6, 1])
 
 
 @pytest.mark.parametrize("engine", ENGINES)

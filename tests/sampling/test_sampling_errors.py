@@ -1,6 +1,7 @@
 """Errors for wrong input: the rule, the value, the row and the stage."""
 
 import numpy as np
+import pandas
 import pytest
 
 from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
@@ -81,6 +82,10 @@ def test_types_without_a_meaning(logits):
         ({"position": [9, 3, 3]}, r"rows 1 and 2 have one seed and the same position 3"),
         ({"bias": 1.0}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(\)"),
         ({"bias": np.zeros(4)}, r"bias must have one entry per token, shape \(\.\.\., 5\), got shape \(4,\)"),
+        (
+            {"bias": {1: [1, 2]}},
+            r"bias must map each token id to one number, got values of shape \(2,\); for",
+        ),
         ({"allowed": np.zeros(5, dtype=bool)}, r"stage Allowed\(\) removed the last tokens of row 0"),
         ({"seed": -1}, r"seed must lie in 0 to 18446744073709551615, got -1"),
         ({"seed": 2**64}, r"seed must lie in"),
@@ -147,7 +152,7 @@ def test_a_history_that_is_none(history):
         ((5,), (2, 5), [0], r"draft_logits must have shape \(\.\.\., K, V\), got shape \(5,\)"),
         ((2, 5), (2, 5), [0, 1], r"one row more than the draft, shape \(3, 5\), got \(2, 5\)"),
         ((2, 5), (3, 5), [0], r"whole numbers of shape \(\.\.\., K\) .*, got \(1,\) and \(2, 5\)"),
-        ((2, 5), (3, 5), [0, 5], r"draft tokens must lie in 0 to 4, got 5 at \(1,\)"),
+        ((2, 5), (3, 5), [0, 5], r"draft tokens must lie in 0 to 4, got 5 in row 0, draft position 1"),
     ],
 )
 def test_drafts(draft, target, tokens, message):
@@ -189,6 +194,18 @@ def test_drafts_beyond_the_last_position():
         ),
         (lambda: Chain([Temperature(1.0)]), r"takes them one by one"),
         (
+            lambda: DontRepeatYourself(1.0, breakers=[[1], [2]]),
+            r"one sequence of token ids, got shape \(2, 1\)",
+        ),
+        (
+            lambda: Chain.like("mlx", temperature=[0, 1, 1], top_p=[0.5, 0.9]),
+            r"one per row of the logits, got shape \(3,\) for temperature, shape \(2,\) for top_p",
+        ),
+        (
+            lambda: Chain.like("mlx", repetition_context_size=pandas.NA),
+            r"RepetitionPenalty: window must be a whole number, 0 or more, got <NA>",
+        ),
+        (
             lambda: Chain.like("gpt"),
             r"engine must be one of transformers, vllm, llama\.cpp, sglang, mlx; got 'gpt'",
         ),
@@ -212,6 +229,46 @@ def test_calls_that_lack_something():
         Chain.standard().explain(LOGITS)
     with pytest.raises(InvalidInputError, match=r"one string a token \(5\), got 2"):
         Chain.standard().explain(LOGITS[0], names=["a", "b"])
+
+
+def test_how_many_tokens_an_explanation_lists():
+    with pytest.raises(InvalidInputError, match=r"top must be a whole number, at least 0; got -1"):
+        Chain(TopK(2)).explain(LOGITS[0], top=-1)
+    for top in range(7):
+        assert len(Chain(TopK(2)).explain(LOGITS[0], top=top).steps[0].top) == min(top, 5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Chain(TopK(2)).explain(LOGITS[0], top="a"), r"top must be a whole number, got 'a'"),
+        (lambda: Chain(TopK(2)).explain(LOGITS[0], top=2.0), r"top must be a whole number, got 2\.0"),
+        (lambda: Chain(TopK(2)).explain(LOGITS[0], names=3), r"names must be a sequence of strings.*got 3"),
+        (lambda: Chain(TopK(2)).explain(LOGITS[0], names="abcde"), r"names must be a sequence of .*'abcde'"),
+        (
+            lambda: judged("vllm"),
+            r"^chain must be a Chain such as Chain\(Temperature\(0\.8\)\), got 'vllm'; .*like",
+        ),
+        (
+            lambda: judged([TopK(3)]),
+            r"^chain must be a Chain .* got \[TopK\(k=3\)\]; Chain\(\*stages\) makes one",
+        ),
+        (lambda: judged(Chain(), draft_chain=[]), r"^draft_chain must be a Chain .*, got \[\]"),
+        (lambda: judged(Chain(), draft_chain=TopK(1)), r"^draft_chain must be a Chain .*, got TopK\(k=1\)"),
+        (
+            lambda: Chain.like("mlx", top_p=["2020-01-01"]),
+            r"TopP: p must be above 0 and at most 1, got \['2020",
+        ),
+        (lambda: Chain.like("mlx", top_k="x"), r"TopK: k must be a whole number, 1 or more, got 'x'"),
+    ],
+)
+def test_what_has_a_wrong_type(call, message):
+    with pytest.raises(UnsupportedTypeError, match=message):
+        call()
+
+
+def judged(chain, **options):
+    return verify([0, 1], LOGITS[:2], LOGITS, chain, 1, 0, **options)
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,10 @@ def device_of(array: Array) -> Any:
     return place if not is_jax_array(array) or isinstance(place, sys.modules["jax"].Device) else None
 
 
+class TracedArrayError(UnsupportedTypeError):
+    """Numbers are asked of an array that has none yet."""
+
+
 def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
     """Convert any array or nested lists to NumPy. ``name`` is for messages."""
     if isinstance(values, np.ma.MaskedArray):
@@ -56,7 +60,9 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
         values = values.detach().cpu()
         if getattr(values, "fake_mode", None) is not None:
-            raise TypeError(f"{name} must have numbers, got a fake tensor of PyTorch, which has only a shape")
+            raise TracedArrayError(
+                f"{name} must have numbers, got a fake tensor of PyTorch, which has only a shape"
+            )
         if str(values.dtype) == "torch.bfloat16":  # which NumPy has not
             values = values.float()
     try:
@@ -66,7 +72,14 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
     except (TypeError, RuntimeError):  # on another device: it wants to be asked for a copy
         if foreign_namespace(values) is None or not hasattr(values, "__dlpack__"):
             raise
-        return np.from_dlpack(values, device="cpu")
+        try:
+            return np.from_dlpack(values, device="cpu")
+        except (TypeError, RuntimeError) as error:
+            raise TracedArrayError(
+                f"{name} must have numbers, got a {type(values).__name__} of a function that is traced, as "
+                "by torch.vmap, torch.func.grad or jax.jit, which has only a shape; call this outside of it, "
+                "on the whole batch"
+            ) from error
 
 
 def shaped_like(values: Array, name: str) -> Array:
@@ -81,6 +94,8 @@ def known_values(array: Array, name: str) -> npt.NDArray[Any] | None:
     """Return the values as NumPy arrays, or None while a framework traces."""
     try:
         return as_numpy(array, name)
+    except TracedArrayError:
+        return None
     except UnsupportedTypeError:
         raise
     except (TypeError, RuntimeError):

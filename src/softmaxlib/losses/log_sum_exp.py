@@ -9,8 +9,9 @@ from .. import _kernels
 from .._arrays import Array, as_numpy, device_of, foreign_namespace
 from .._checks import as_float_array
 from .._frameworks import in_kind_of
+from .._text import shortened
 from .._underflow import underflow_is_zero
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 
 Floats = npt.NDArray[np.float64]
 
@@ -121,6 +122,10 @@ class LogSumExp:
         LogSumExp
             This object, updated in place.
         """
+        if not isinstance(other, LogSumExp):
+            raise UnsupportedTypeError(
+                f"other must be a LogSumExp, got {shortened(repr(other), 200)}; update(chunk) adds logits"
+            )
         if self.count and other.count and self.maximum.shape != other.maximum.shape:
             raise InvalidInputError(
                 f"states merge row by row: their rows must have one shape, got {self.maximum.shape} and "

@@ -99,8 +99,14 @@ def check_bias(bias: Bias, shape: tuple[int, ...]) -> Float64Array:
     vocabulary = shape[-1]
     if isinstance(bias, Mapping):
         tokens = check_tokens(list(bias), vocabulary, "bias", 0)
+        numbers = _real(list(bias.values()))
+        if numbers.ndim != 1:
+            raise InvalidInputError(
+                f"bias must map each token id to one number, got values of shape {numbers.shape[1:]}; for "
+                f"numbers per row pass an array (..., {vocabulary})"
+            )
         array = np.zeros(vocabulary)
-        array[tokens] = _real(list(bias.values()))
+        array[tokens] = numbers
     else:
         array = _real(bias)
     array = _rows_of(array, shape, "bias")

@@ -44,7 +44,7 @@ def check_tokens(tokens: Array, vocabulary: int, name: str, row: int) -> IntArra
     array = as_numpy(tokens, name)
     if array.size == 0:
         return np.zeros(0, dtype=np.int64)
-    place = f" in row {row}, entry {{}}"
+    place = f" in row {row}, entry {{}}".format
     if array.ndim != 1:
         raise UnsupportedTypeError(
             f"{name} must be a sequence of token ids, got shape {array.shape} in row {row}"

@@ -1,6 +1,7 @@
 """Integers that keep their value, for any type and size."""
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,10 @@ from .._arrays import Array, as_numpy
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Integers = npt.NDArray[Any]
+Place = Callable[..., str]
 
 
-def whole_numbers(values: Array, name: str, largest: int, place: str = " in row {}") -> Integers:
+def whole_numbers(values: Array, name: str, largest: int, place: Place = " in row {}".format) -> Integers:
     """Return integers in [0, largest], as int64, or as uint64 if `largest` needs it.
 
     NumPy converts a list to float64 if some numbers are above 2^63 - 1 and others are not. Such lists are
@@ -23,8 +25,8 @@ def whole_numbers(values: Array, name: str, largest: int, place: str = " in row 
     values : int, array of any integer dtype and library, or (nested) list of integers
     name : str
         The name in messages.
-    place : str
-        Format of the position of the first wrong number in messages.
+    place : callable
+        Takes the index of the first wrong number, one argument per axis, and returns the end of the message.
     """
     array = as_numpy(values, name)
     if array.dtype.kind not in "iu" and (isinstance(values, (list, tuple)) or array.dtype.kind == "O"):
@@ -38,7 +40,7 @@ def whole_numbers(values: Array, name: str, largest: int, place: str = " in row 
     return array.astype(np.int64 if largest < 2**63 else np.uint64)
 
 
-def _read_one_by_one(objects: Integers, name: str, largest: int, place: str) -> Integers:
+def _read_one_by_one(objects: Integers, name: str, largest: int, place: Place) -> Integers:
     numbers = np.zeros(objects.shape, dtype=np.uint64)
     for index, value in np.ndenumerate(objects):
         try:
@@ -61,5 +63,5 @@ def _out_of_range(name: str, largest: int, value: Any, where: str) -> InvalidInp
     return InvalidInputError(f"{name} must lie in 0 to {largest}, got {value}{where}")
 
 
-def _where(index: tuple[Any, ...], place: str) -> str:
-    return place.format(int(index[0])) if index else ""
+def _where(index: tuple[Any, ...], place: Place) -> str:
+    return place(*map(int, index)) if index else ""

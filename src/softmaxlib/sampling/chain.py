@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from .._arrays import Array
-from .._frameworks import draw_in_shell, in_kind_of
+from .._frameworks import between_graphs, draw_in_shell, in_kind_of
+from .._text import shortened
 from .._underflow import underflow_is_zero
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from . import _context
 from ._call import check_finite, prepare, run, sample_compiled
 from ._keys import Key, check_key
@@ -179,6 +180,7 @@ class Chain:
             TypicalP(typical_p),
         )
 
+    @between_graphs
     @underflow_is_zero
     def process(
         self,
@@ -208,6 +210,7 @@ class Chain:
         scores = run(call)
         return in_kind_of(logits, scores.reshape(*call.shape, scores.shape[-1]))
 
+    @between_graphs
     @underflow_is_zero
     def sample(
         self,
@@ -282,6 +285,7 @@ class Chain:
         call = prepare(self.stages, logits, history, prompt_length, bias, allowed, check_key(seed, position))
         return in_kind_of(logits, Sample(*sample_compiled(call)))
 
+    @between_graphs
     @underflow_is_zero
     def explain(
         self,
@@ -337,3 +341,13 @@ class Chain:
     def _key_of_coins(self, seed: Array | np.random.Generator | None, position: Array | None) -> Key | None:
         throws = any(stage.draws and not stage.is_off for stage in self.stages)
         return check_key(seed, position) if throws and seed is not None else None
+
+
+def check_chain(chain: Chain, name: str) -> Chain:
+    """Check and return a chain."""
+    if not isinstance(chain, Chain):
+        raise UnsupportedTypeError(
+            f"{name} must be a Chain such as Chain(Temperature(0.8)), got {shortened(repr(chain), 200)}; "
+            "Chain(*stages) makes one of stages, and Chain.like(engine) has the order of an engine"
+        )
+    return chain

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._checks import check_integer, check_sequence
 from ..activations import log_softmax
 from ..errors import InvalidInputError
 from ._call import Call, apply, run
@@ -64,16 +65,18 @@ class Explanation:
 
 def explain(call: Call, names: list[str] | None, top: int) -> Explanation:
     """Explain the stages of a call with one row."""
+    top = check_integer(top, "top", lower=0)
+    texts = None if names is None else check_sequence(names, "names", "strings")
     scores = run(call, [])
-    if names is not None and len(names) != scores.shape[-1]:
-        raise InvalidInputError(f"names must hold one string a token ({scores.shape[-1]}), got {len(names)}")
+    if texts is not None and len(texts) != scores.shape[-1]:
+        raise InvalidInputError(f"names must hold one string a token ({scores.shape[-1]}), got {len(texts)}")
     steps = [_step("logits", scores, scores, top)]
     for stage in call.stages:
         after = apply(stage, scores, call.context)
         if not np.array_equal(after, scores):
             steps.append(_step(repr(stage), scores, after, top))
         scores = after
-    return Explanation(tuple(steps), None if names is None else tuple(names))
+    return Explanation(tuple(steps), texts)
 
 
 def _step(name: str, before: Float64Array, after: Float64Array, top: int) -> Step:

@@ -2,7 +2,9 @@
 
 Each takes scores (rows, V) float64, in which removed tokens are -inf, and a parameter with one number per
 row, as (rows, 1). It returns the mask of the tokens to keep. At least one token per row is kept. The sets are
-those of the processors of the same name in transformers 5, including ties, with exact sums of masses.
+those of the processors of the same name in transformers 5, with exact sums of masses. Only top-p may keep
+other tokens, where it keeps some of several equal scores. It keeps as many, but transformers does not define
+which, as its sort is not stable.
 """
 
 import numpy as np

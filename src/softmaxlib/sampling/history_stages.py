@@ -153,7 +153,9 @@ class DontRepeatYourself(Stage):
         check_window(self, self.window)
         name = "DontRepeatYourself: breakers"
         given = check_sequence(self.breakers, name, "token ids")
-        breakers = whole_numbers(given, name, 2**63 - 1, ", entry {}")
+        breakers = whole_numbers(given, name, 2**63 - 1, ", entry {}".format)
+        if breakers.ndim != 1:
+            raise InvalidInputError(f"{name} must be one sequence of token ids, got shape {breakers.shape}")
         object.__setattr__(self, "breakers", tuple(breakers.tolist()))
 
     @property

@@ -42,6 +42,7 @@ from .stages import (
     TopNSigma,
     TopP,
     TypicalP,
+    as_real,
 )
 
 Options = dict[str, Any]
@@ -115,7 +116,7 @@ def llama_cpp(option: Options) -> list[Stage]:
         FrequencyPenalty(option["frequency_penalty"], window=window),
         PresencePenalty(option["presence_penalty"], window=window),
         DontRepeatYourself(
-            _without(option, "dry_multiplier", also=without_dry),
+            _without(option, "dry_multiplier", lambda multiplier: multiplier == 0, also=without_dry),
             _replaced(option["dry_base"], lambda base: base < 1, 1.0),
             option["dry_allowed_length"],
             _all_where(option["dry_penalty_last_n"], -1),
@@ -226,21 +227,32 @@ def preset(engine: str, options: Options) -> list[Stage]:
         raise InvalidInputError(
             f"{engine} has no option {unknown[0]!r}; it has {', '.join(sorted(defaults))}"
         )
-    for name, value in options.items():
-        as_numpy(value, name)  # refuses lists of unequal lengths
+    _check_shapes({name: as_numpy(value, name).shape for name, value in options.items()})
     return build({**defaults, **options})
+
+
+def _check_shapes(shapes: dict[str, tuple[int, ...]]) -> None:
+    """Reject options per row that are not of the same rows."""
+    shapes = {name: shape for name, shape in shapes.items() if shape and name != "dry_breakers"}
+    try:
+        np.broadcast_shapes(*shapes.values())
+    except ValueError:
+        got = ", ".join(f"shape {shape} for {name}" for name, shape in shapes.items())
+        raise InvalidInputError(
+            f"options must be one number or one per row of the logits, got {got}"
+        ) from None
 
 
 def _mask(value: Parameter, test: Callable[[npt.NDArray[Any]], Mask]) -> Mask:
     """Return where a parameter passes a test. Nowhere if it is None or invalid: the stage checks it."""
-    array = as_numpy(value, "option")
+    array = as_real(value, "option")
     return test(array) if array.dtype.kind in "iuf" else np.zeros(array.shape, dtype=np.bool_)
 
 
 def _without(
     option: Options,
     name: str,
-    is_off: Callable[[npt.NDArray[Any]], Mask] | None = None,
+    is_off: Callable[[npt.NDArray[Any]], Mask],
     also: Mask | bool = False,
 ) -> Parameter:
     """Return the option. None if one number switches it off, and the neutral value in rows in which it is
@@ -248,18 +260,19 @@ def _without(
     value = option[name]
     if value is None:
         return None
-    off = np.asarray(also if is_off is None else _mask(value, is_off) | also)
+    off = _mask(value, lambda array: np.asarray(is_off(array) | also))
     if off.ndim == 0 and off:
         return None
-    return np.where(off, NEUTRAL[name], as_numpy(value, name)) if off.any() else value
+    return np.where(off, NEUTRAL[name], as_real(value, name)) if off.any() else value
 
 
 def _all_where(window: Any, value: int) -> Any:
     """Return the window. None, all tokens, if it is the value that means all in the engine."""
-    return None if np.ndim(window) == 0 and window == value else window
+    everything = _mask(window, lambda count: count == value)
+    return None if everything.ndim == 0 and everything else window
 
 
 def _replaced(value: Parameter, where: Callable[[npt.NDArray[Any]], Mask], number: float) -> Parameter:
     """Replace the parameter in the rows that pass a test."""
     mask = _mask(value, where)
-    return np.where(mask, number, as_numpy(value, "option"))[()] if mask.any() else value
+    return np.where(mask, number, as_real(value, "option"))[()] if mask.any() else value

@@ -5,6 +5,7 @@ import functools
 import numpy as np
 
 from .._arrays import Array
+from .._frameworks import between_graphs
 from .._underflow import underflow_is_zero
 from . import _context
 from .chain import Chain, Sample
@@ -13,6 +14,7 @@ from .stages import Parameter
 _known_chain = functools.lru_cache(maxsize=64, typed=True)(Chain.standard)
 
 
+@between_graphs
 @underflow_is_zero
 def sample(
     logits: Array,

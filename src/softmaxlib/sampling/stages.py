@@ -44,7 +44,15 @@ class Stage:
         )
 
     def __hash__(self) -> int:
-        return hash(repr(self))
+        """Hash the numbers as floats, because stages with 5 and 5.0 are equal."""
+        values = [getattr(self, item.name) for item in fields(self)]
+        numbers = [value for value in values if isinstance(value, (int, float, np.ndarray))]
+        return hash((type(self), *(tuple(np.ravel(number).astype(float).tolist()) for number in numbers)))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled or copied stage. Pickled arrays of NumPy come back writeable."""
+        for name, value in state.items():
+            object.__setattr__(self, name, _frozen(value) if isinstance(value, np.ndarray) else value)
 
     def change(self, scores: Float64Array, context: Context) -> Float64Array:
         """Return the scores after this stage."""
@@ -87,12 +95,10 @@ def check_parameter(
     valid: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]],
     rule: str,
 ) -> None:
-    """Check each entry of `value` against the rule, and store it as a Python number or an array."""
+    """Check each entry of `value` against the rule, and store it as a Python number or a read-only copy."""
     if value is None:
         return
-    array = as_numpy(value, name)
-    if array.dtype.name == "bfloat16":
-        array = array.astype(np.float64)
+    array = as_real(value, name)
     if array.dtype.kind == "O" and array.ndim == 0 and isinstance(value, int):
         array = np.asarray(check_real(value, name))  # an integer beyond 64 bits
     if array.dtype.kind not in "iuf":
@@ -104,7 +110,20 @@ def check_parameter(
         raise InvalidInputError(
             f"{type(stage).__name__}: {name} must be {rule}, got {array[tuple(first)]}{place}"
         )
-    object.__setattr__(stage, name, array if array.ndim else array.item())
+    object.__setattr__(stage, name, _frozen(array) if array.ndim else array.item())
+
+
+def as_real(value: Parameter, name: str) -> npt.NDArray[Any]:
+    """Convert a parameter to an array. bfloat16, which NumPy does not count as a number, becomes float64."""
+    array = as_numpy(value, name)
+    return array.astype(np.float64) if array.dtype.name == "bfloat16" else array
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a copy that nobody else holds and nobody can write to."""
+    own = np.array(array)
+    own.flags.writeable = False
+    return own
 
 
 @dataclass(frozen=True, eq=False)

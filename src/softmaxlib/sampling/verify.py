@@ -1,14 +1,15 @@
 """Speculative decoding: accept tokens of a cheap model, and follow the target distribution exactly."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray
-from .._frameworks import in_kind_of
+from .._arrays import Array, IntArray, as_numpy
+from .._frameworks import between_graphs, in_kind_of
 from .._underflow import underflow_is_zero
 from ..activations import softmax
 from ..errors import InvalidInputError
@@ -20,7 +21,7 @@ from ._elementary import Float64Array
 from ._generator import coin, fresh_key
 from ._integers import whole_numbers
 from ._keys import Keys, check_key
-from .chain import Chain
+from .chain import Chain, check_chain
 from .stages import Stage
 
 
@@ -39,6 +40,7 @@ class Verification(NamedTuple):
     accepted: IntArray
 
 
+@between_graphs
 @underflow_is_zero
 def verify(
     draft_tokens: Array,
@@ -60,6 +62,7 @@ def verify(
     token then follows p exactly.
 
     The draft may use the same seed and positions: acceptance and correction use independent random numbers.
+    It must use them if its chain flips coins (XTC): q then depends on the coin of each seed and position.
 
     Parameters
     ----------
@@ -72,11 +75,13 @@ def verify(
         The chain for the logits of the target, and of the draft.
     seed, position : as in `Chain.sample`
         The key. `position` is that of the first draft token. With one seed for several rows, each row has its
-        own stream (see `row_seeds`).
+        own stream (see `row_seeds`). If the chain of the draft flips coins, the seed is a number, or one per
+        row, because a fresh seed would not be that of the draft.
     draft_chain : Chain, optional
         The chain for the logits of the draft, if it is not `chain`.
     history, prompt_length
-        As in `Chain.sample`: the tokens before the draft. Arguments per row broadcast to (...).
+        As in `Chain.sample`: the tokens before the draft. Penalties of either chain need the history.
+        Arguments per row broadcast to (...).
 
     Returns
     -------
@@ -85,7 +90,9 @@ def verify(
     Raises
     ------
     InvalidInputError
-        If shapes do not match, or a draft token is out of range or has probability 0 under its own logits.
+        If shapes do not match, a draft token is out of range (as -1, the padding of the result, is) or has
+        probability 0 under its own logits, a history is missing, or a draft that depends on coins comes
+        without their seed.
 
     Notes
     -----
@@ -112,11 +119,20 @@ def verify(
     target = target.reshape(sequences, count + 1, vocabulary)
     for logits, name in ((draft, "draft_logits"), (target, "target_logits")):
         _check_values(logits, name)
-    chains = [chain.stages, (draft_chain or chain).stages]
-    past = [] if history is None else history
+    chains = [
+        check_chain(chain, "chain").stages,
+        (chain if draft_chain is None else check_chain(draft_chain, "draft_chain")).stages,
+    ]
+    coin_name = _name_of_coin(chains[1])
+    if coin_name is not None and (seed is None or isinstance(seed, np.random.Generator)):
+        got = "None" if seed is None else "a Generator"
+        raise InvalidInputError(
+            f"seed must be that of the draft, because {coin_name} in its chain flips coins, got {got}, which "
+            "means a fresh seed; draw the draft with a whole number, or one per row, and pass it here too"
+        )
     key = check_key(seed, position)
     shape, context, _ = prepare_rows(
-        (*chains[0], *chains[1]), lead, [], vocabulary, past, prompt_length, key, one_key_a_row=True
+        (*chains[0], *chains[1]), lead, [], vocabulary, history, prompt_length, key, one_key_a_row=True
     )
     _check_last_position(context, count)
     target_stages, draft_stages = (
@@ -168,14 +184,11 @@ class _Batch(NamedTuple):
     def context_of(self, step: int, rows: IntArray) -> Context:
         """Return the data of some rows after `step` accepted tokens."""
         context = self.context.take(rows)
-        assert context.history is not None
         assert context.position is not None
-        past = zip(context.history, self.tokens[rows, :step], strict=True)
-        return replace(
-            context,
-            history=[np.concatenate(both) for both in past],
-            position=context.position + np.uint32(step),
-        )
+        history = context.history
+        if history is not None:
+            history = [np.concatenate(both) for both in zip(history, self.tokens[rows, :step], strict=True)]
+        return replace(context, history=history, position=context.position + np.uint32(step))
 
 
 def _verify_rows(batch: _Batch, first: int) -> tuple[IntArray, IntArray]:
@@ -189,7 +202,9 @@ def _verify_rows(batch: _Batch, first: int) -> tuple[IntArray, IntArray]:
             return output, accepted
         context = batch.context_of(step, active)
         p, q = (softmax(run(model.at(step, active, context))) for model in (batch.target, batch.draft))
-        passed, output[active, step] = _judge(p, q, batch.tokens[active, step], context, first + active, step)
+        token = batch.tokens[active, step]
+        _check_possible(q, token, batch.draft.stages, first + active, step)
+        passed, output[active, step] = _judge(p, q, token, context)
         accepted[active] += passed
         active = active[passed]
     if len(active):
@@ -198,29 +213,34 @@ def _verify_rows(batch: _Batch, first: int) -> tuple[IntArray, IntArray]:
     return output, accepted
 
 
+def _check_possible(q: Float64Array, token: IntArray, stages: list[Stage], row: IntArray, step: int) -> None:
+    """Reject draft tokens that the draft can't have drawn. `stages` are the active ones of its chain."""
+    impossible = np.flatnonzero(q[np.arange(len(token)), token] == 0)
+    if not len(impossible):
+        return
+    wrong, coin_name = impossible[0], _name_of_coin(stages)
+    key = "" if coin_name is None else f", and its seed and position, by which {coin_name} flips coins"
+    raise InvalidInputError(
+        f"a draft token must be possible under its own logits, got token {token[wrong]} with probability 0 "
+        f"in row {row[wrong]}, draft position {step}; pass the logits and the chain that it was drawn "
+        f"with{key}"
+    )
+
+
+def _name_of_coin(stages: Iterable[Stage]) -> str | None:
+    """Return the name of the first stage that flips coins, or None."""
+    return next((type(stage).__name__ for stage in stages if stage.draws and not stage.is_off), None)
+
+
 def _judge(
-    p: Float64Array,
-    q: Float64Array,
-    token: IntArray,
-    context: Context,
-    row: IntArray,
-    step: int,
+    p: Float64Array, q: Float64Array, token: IntArray, context: Context
 ) -> tuple[npt.NDArray[np.bool_], IntArray]:
     """Return which tokens are accepted, and the token that each row emits."""
     assert context.seed is not None
     assert context.position is not None
     key, position = fresh_key(context.seed, context.position), context.position
     index = np.arange(len(token))
-    target, draft = p[index, token], q[index, token]
-    if not np.all(draft > 0):
-        wrong = int(np.flatnonzero(draft == 0)[0])
-        raise InvalidInputError(
-            f"a draft token must be possible under its own logits, got token {token[wrong]} with "
-            "probability 0 "
-            f"in row {row[wrong]}, draft position {step}; pass the logits and the chain that it was "
-            "drawn with"
-        )
-    accepted = coin(key, position) * draft < target
+    accepted = coin(key, position) * q[index, token] < p[index, token]
     rest = np.maximum(p - q, 0.0)
     rest = np.where(rest.any(axis=-1, keepdims=True), rest, p)  # p = q: nothing to correct
     with np.errstate(divide="ignore"):
@@ -256,16 +276,17 @@ def _check_draft(draft_tokens: Array, draft: npt.NDArray[Any], target: npt.NDArr
             f"target_logits must have one row more than the draft, shape {expected}, got {target.shape}; "
             "the last row is the target's after the last draft token"
         )
-    tokens = whole_numbers(draft_tokens, "draft tokens", 2**63 - 1)
-    if tokens.shape != draft.shape[:-1]:
+    given = as_numpy(draft_tokens, "draft_tokens")
+    if given.shape != draft.shape[:-1]:
         raise InvalidInputError(
             "draft_tokens must be whole numbers of shape (..., K) beside draft_logits (..., K, V), "
-            f"got {tokens.shape} and {draft.shape}"
+            f"got {given.shape} and {draft.shape}"
         )
-    outside = tokens >= draft.shape[-1]
-    if outside.any():
-        place = tuple(int(i) for i in np.argwhere(outside)[0])
-        raise InvalidInputError(
-            f"draft tokens must lie in 0 to {draft.shape[-1] - 1}, got {tokens[place]} at {place}"
-        )
-    return tokens
+
+    def place(*index: int) -> str:
+        row = np.ravel_multi_index(index[:-1], given.shape[:-1]) if given.ndim > 1 else 0
+        padding = "-1 is the padding after the tokens that verify returns: cut it off"
+        advice = padding if given[index] == -1 else "each is the number of a column of draft_logits"
+        return f" in row {row}, draft position {index[-1]}; {advice}"
+
+    return whole_numbers(draft_tokens, "draft tokens", draft.shape[-1] - 1, place)

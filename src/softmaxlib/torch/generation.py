@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from .. import sampling
-from ..errors import InvalidInputError
+from .._checks import check_integer
+from ..errors import InvalidInputError, UnsupportedTypeError
 from ..sampling import Chain
+from ..sampling.chain import check_chain
 
 BLOCK = 2**20  # scores per block; an interrupt is handled between blocks
 
@@ -117,6 +119,32 @@ def _fit(scores: Tensor, dtype: torch.dtype) -> Tensor:
     return fitted
 
 
+def _check_tensors(input_ids: Tensor, scores: Tensor) -> None:
+    """Reject anything but what transformers passes: tensors (rows, n) and (rows, V)."""
+    for name, value in (("input_ids", input_ids), ("scores", scores)):
+        if not isinstance(value, Tensor):
+            raise UnsupportedTypeError(
+                f"{name} must be a tensor, got {type(value).__name__}; torch.as_tensor converts it"
+            )
+    if input_ids.ndim != 2 or scores.ndim != 2 or len(input_ids) != len(scores):
+        raise InvalidInputError(
+            "input_ids must have shape (rows, n) and scores (rows, V), got "
+            f"{tuple(input_ids.shape)} and {tuple(scores.shape)}; one sequence is one row: input_ids[None]"
+        )
+    if not scores.is_floating_point():
+        raise UnsupportedTypeError(f"scores must be floating point, got {scores.dtype}; pass scores.float()")
+
+
+def _check_rows(rows: torch.Size, scores: Tensor) -> None:
+    """Reject a result with other rows than the scores."""
+    if rows != scores.shape[:-1]:
+        raise InvalidInputError(
+            "parameters of the chain, seed, bias and allowed must be for all rows, or one per row of the "
+            f"scores {tuple(scores.shape)}, got some for rows of shape {tuple(rows)}; make a processor for "
+            "each batch"
+        )
+
+
 class ChainLogitsProcessor:
     """A chain as a logits processor for transformers.
 
@@ -157,18 +185,23 @@ class ChainLogitsProcessor:
         bias: Any = None,
         allowed: Any = None,
     ) -> None:
-        self.chain = chain
-        self.prompt_length = prompt_length
-        self.pad_token_id = pad_token_id
+        self.chain = check_chain(chain, "chain")
+        self.prompt_length = check_integer(prompt_length, "prompt_length", lower=0)
+        self.pad_token_id = (
+            None if pad_token_id is None else check_integer(pad_token_id, "pad_token_id", lower=0)
+        )
         self.seed = seed
         self.bias = bias
         self.allowed = allowed
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return processed scores (rows, V) in the dtype of `scores`. `input_ids` is the history."""
-        return _fit(self.chain.process(scores, **self._call(input_ids)), scores.dtype)
+        processed = self.chain.process(scores, **self._call(input_ids, scores))
+        _check_rows(processed.shape[:-1], scores)
+        return _fit(processed, scores.dtype)
 
-    def _call(self, input_ids: Tensor) -> dict[str, Any]:
+    def _call(self, input_ids: Tensor, scores: Tensor) -> dict[str, Any]:
+        _check_tensors(input_ids, scores)
         position = input_ids.shape[1] - self.prompt_length
         if position < 0:
             raise InvalidInputError(
@@ -241,8 +274,9 @@ class DrawLogitsProcessor(ChainLogitsProcessor):
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """Return scores (rows, V): 0 at the drawn token and -inf elsewhere."""
-        call = self._call(input_ids)
+        call = self._call(input_ids, scores)
         token = self.chain.sample(scores, **call).token
+        _check_rows(token.shape, scores)
         if scores.is_cuda and bool((token < 0).any()):
             self.chain.sample(scores.cpu(), **call)  # raises the error, with its place
         return torch.full_like(scores, -torch.inf).scatter(-1, token[:, None], 0.0)
