@@ -341,14 +341,13 @@ class Instructions:
         return [(rows + np.uint32(4 * c)).ravel() for c in range(4)], warps
 
     def _stmatrix(self, parts, operands):
-        if "trans" in parts:
-            raise NotImplementedError(parts)
         at, sources = self._place(operands[0], np.uint32), self._sources(pieces_of(operands[1]), np.uint32)
 
         def run(regs, mask):
             addresses = at(regs)
             for m, source in enumerate(sources):
-                words = source(regs).reshape(-1, 4)
+                words = source(regs)
+                words = (_turned(words) if "trans" in parts else words).reshape(-1, 4)
                 places, warps = self._matrix_rows(addresses, m)
                 for c, here in enumerate(places):
                     self.shared.store(here, 4, words[:, c], warps)
@@ -364,12 +363,16 @@ class Instructions:
             for m, write in enumerate(targets):
                 places, warps = self._matrix_rows(addresses, m)
                 words = np.stack([self.shared.load(here, 4, warps) for here in places], axis=-1)
-                if "trans" in parts:
-                    halves = words.view(np.uint16).reshape(-1, 8, 8).transpose(0, 2, 1)
-                    words = np.ascontiguousarray(halves).view(np.uint32)
-                write(regs, words.reshape(-1), mask)
+                words = words.reshape(-1)
+                write(regs, _turned(words) if "trans" in parts else words, mask)
 
         return run
+
+
+def _turned(words):
+    """Turn matrices of eight rows of eight halves; words hold two halves."""
+    halves = words.view(np.uint16).reshape(-1, 8, 8).transpose(0, 2, 1)
+    return np.ascontiguousarray(halves).view(np.uint32).reshape(-1)
 
 
 def _of_three(function, a, b, c):
