@@ -149,6 +149,7 @@ def test_extreme_units_of_logits(kind, scale):
     assert_usable(fitted, logits * scale)
 
 
+@pytest.mark.filterwarnings("ignore:sample_weight says how many rows each row counts for")
 @pytest.mark.parametrize("kind", QUICK)
 @pytest.mark.parametrize("weight", [5e-324, 1e-300, 1e20, 1e300, 1.7e308])
 def test_weights_of_any_size(kind, weight):

@@ -53,6 +53,7 @@ def test_single_precision_and_few_rows(kind):
     assert_same_fit(kind().fit(logits.astype(np.float32), labels), kind().fit_all(blocks))
 
 
+@pytest.mark.filterwarnings("ignore:sample_weight says how many rows each row counts for")
 @pytest.mark.parametrize("scale", [1e-310, 1e-30, 1e30, 1e305])
 def test_weights_of_any_size(scale):
     logits, labels, weights = made(800)

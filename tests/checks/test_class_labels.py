@@ -200,3 +200,27 @@ class TestWhoseNames:
             self.LOGITS, self.LABELS, ax=ax, class_names=["ok", "fraud"]
         )
         assert display.confusion.tolist() == [[60, 10], [0, 60]]
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["True", "False"], [True, False, True]),
+        (["2", "0", "1"], [2, 0, 1]),
+        (["1", "2", "3"], [1, 2, 1]),
+    ],
+)
+def test_numbers_that_could_be_names_or_places_are_refused(names, labels):
+    """The columns are called after such labels, in another order."""
+    with pytest.raises(
+        InvalidInputError, match=r"must be text where classes are called .* convert the labels"
+    ):
+        check_labels(labels, 3, len(names), class_names=names)
+    text = [str(label) for label in labels]
+    assert check_labels(text, 3, len(names), class_names=names).tolist() == [names.index(one) for one in text]
+
+
+def test_numbers_are_places_where_names_say_nothing_else():
+    assert check_labels([True, False], 2, 2, class_names=["False", "True"]).tolist() == [1, 0]
+    assert check_labels([2, 0], 2, 3, class_names=["0", "1", "2"]).tolist() == [2, 0]
+    assert check_labels([2, 0], 2, 3, class_names=["cat", "dog", "7"]).tolist() == [2, 0]

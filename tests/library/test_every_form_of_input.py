@@ -92,7 +92,8 @@ def evaluated(x, y, **given):
 
 
 def tallied(x, y, probabilities=False, sample_weight=None, groups=None):
-    tally = metrics.Tally(2, probabilities=probabilities)
+    words = ["false", "true"] if "false" in repr(y) else None  # those of a batch alone are never numbered
+    tally = metrics.Tally(2, probabilities=probabilities, class_names=words)
     return tally.update(x, y, sample_weight=sample_weight, groups=groups).compute()
 
 
@@ -210,7 +211,8 @@ def parts(result):
     if isinstance(result, str):
         return []
     if is_dataclass(result) and not isinstance(result, type):
-        return [part for one in fields(result) for part in parts(getattr(result, one.name))]
+        values = (getattr(result, one.name) for one in fields(result) if one.name != "class_names")
+        return [part for value in values for part in parts(value)]
     if isinstance(result, dict):
         return [part for key in sorted(result) for part in (key, *parts(result[key]))]
     if isinstance(result, tuple | list):

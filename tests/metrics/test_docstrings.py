@@ -13,6 +13,9 @@ SHARED = {
     "labels": "array of int, shape (rows,)\n    The true class of each row.",
     "score": 'str or array of float, shape (rows,), default "maximum_probability"\n'
     "    The name of a score of `doubt`, or your own: one number per row, larger for more doubt.",
+    "class_names": "sequence of str, optional\n"
+    "    One name per class, in the order of the columns, for labels that are names. By default those of a\n"
+    "    frame's columns, else the names found, sorted.",
     "sample_weight": "array, shape (rows,), optional\n    How often each row counts",
     "probabilities": "bool, default False\n    Whether `logits` holds probabilities.",
     "simulations": "int, default 1000\n    Number of draws.",
@@ -22,7 +25,10 @@ SHARED = {
     "n_bins": "int, default 15\n    Number of bins, at most 1,000.",
 }
 MULTILABEL = ("hamming_loss", "label_scores", "multilabel_score", "subset_accuracy")
-OWN = {("doubt", "score"), *((name, argument) for name in MULTILABEL for argument in ("logits", "labels"))}
+OWN = {
+    ("doubt", "score"),
+    *((name, argument) for name in MULTILABEL for argument in ("logits", "labels", "class_names")),
+}
 
 
 def described(metric) -> dict[str, str]:

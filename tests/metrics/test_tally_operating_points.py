@@ -120,8 +120,6 @@ def test_what_is_refused():
             metrics.Tally(3, **options)
     with pytest.raises(InvalidInputError, match="what a decision cost, and there is none"):
         metrics.Tally(2).update([[3.0, 0.0]], [1], cost_without_rule=[1.0])
-    with pytest.raises(InvalidInputError, match="can be merged with its like only"):
-        metrics.Tally(2).merge(metrics.Tally(2, least_confidence=0.9))
     content = metrics.Tally(3).update([[3.0, 0.0, 0.0]], [1]).to_dict()
     with pytest.raises(FileFormatError, match=r"tally\.threshold must be null for 3 classes"):
         metrics.Tally.from_dict(content | {"threshold": 0.5})

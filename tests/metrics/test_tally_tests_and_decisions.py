@@ -239,8 +239,6 @@ def test_what_is_refused(rows, judged):
         metrics.Tally(5000, tests=True)
     with pytest.raises(FileFormatError, match=r"tally\.classes"):
         metrics.Tally.from_dict({**metrics.Tally(5000).to_dict(), "tests": True})
-    with pytest.raises(InvalidInputError, match="can be merged with its like only"):
-        tally.merge(metrics.Tally(CLASSES))
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -272,7 +270,9 @@ def test_the_p_value_of_costs_is_that_of_labels_drawn_from_the_probabilities(dea
         assert p_value - 0.05 < found.cost_p_value(500) or p_value > 0.4  # expected costs are known less well
     policy = Policy(Identity(), MinimumCost(paid)).fit(logits, labels)
     judged = evaluate(logits, labels, policy=policy, sample_weight=weights)
-    assert found.cost_interval == pytest.approx(judged.decided.cost_interval, rel=1e-9)
+    # by the normal law, where an evaluation allows for costs that did not occur
+    width = np.ptp(found.cost_interval)
+    assert found.cost_interval == pytest.approx(judged.decided.cost_interval, abs=0.15 * width)
 
 
 def test_a_promise_of_costs_of_few_rows_or_of_none():

@@ -8,7 +8,7 @@ import pytest
 from softmaxlib import Policy, metrics
 from softmaxlib.calibration import Identity, TemperatureScaling
 from softmaxlib.decisions import MinimumCost, PredictionSets, SelectiveRisk, TunedThreshold
-from softmaxlib.errors import FileFormatError, InvalidInputError
+from softmaxlib.errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 
 FITTED, ROWS = 1500, 900
 RULES = {
@@ -116,8 +116,17 @@ def test_what_is_refused():
     with pytest.raises(InvalidInputError, match="nothing to judge before its first row"):
         policy.tally().compute()
     other = Policy(Identity(), SelectiveRisk(0.3)).fit(logits, labels)
-    with pytest.raises(InvalidInputError, match="can be merged with one of the same policy only"):
-        tally.merge(other.tally())
+    words = (
+        "tallies that are merged must be of the same policy, got the fingerprints "
+        f"{policy.fingerprint} and {other.fingerprint}; audit the rows of each policy apart, or tally"
+    )
+    with pytest.raises(InvalidInputError, match=words):
+        tally.merge(other.tally().update(logits, labels))
+    with pytest.raises(
+        UnsupportedTypeError, match=r"takes another AuditTally, got Tally; .* AuditTally\.from"
+    ):
+        tally.merge(metrics.Tally(3))
+    assert tally.to_dict() == before
     of_rows = Policy(Identity(), OfRows(1 - np.eye(3))).fit(logits, labels).tally().update(logits, labels)
     with pytest.raises(InvalidInputError, match=r"on the rows themselves; use Policy\.audit, or softmaxlib"):
         of_rows.compute()

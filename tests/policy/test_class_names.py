@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from softmaxlib import Policy, evaluate
+from softmaxlib._checks.class_labels import check_class_names
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely
 from softmaxlib.errors import InvalidInputError
-from softmaxlib.policy.columns import check_class_names
 
 LABELS = np.arange(60) % 2
 LOGITS = 3 * np.eye(2)[LABELS] + np.random.default_rng(0).normal(size=(60, 2))

@@ -2,17 +2,89 @@
 
 import difflib
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, IntArray, as_numpy, dtype_name
-from .._text import listed, shortened
+from .._text import is_writable, listed, shortened
 from ..errors import InvalidInputError, UnsupportedTypeError
+from .choices import check_sequence
+from .columns import classes_of_columns
 from .index_targets import are_classes
 from .missing import is_missing
 from .places import first_place
+
+
+class Unnamed(NamedTuple):
+    """What is done with labels that are names, where nothing says which class each of them means.
+
+    Attributes
+    ----------
+    advice : str
+        How the caller can say it.
+    are_all : bool
+        Whether these are all labels. Then sorted names are numbered, if each class occurs.
+    """
+
+    advice: str
+    are_all: bool = True
+
+
+BY_ARGUMENT = Unnamed("give class_names=..., one name per class, in the order of the columns")
+BY_COLUMNS = Unnamed("pass a frame whose columns name the classes, or class numbers as labels")
+IN_BATCHES = Unnamed(
+    "give class_names=... where the tally is made, pass frames whose columns name the classes, or class "
+    "numbers as labels",
+    are_all=False,
+)
+
+
+def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
+    """Check that there is one distinct name per class. None gives ``"0"``, ``"1"``, ..."""
+    if class_names is None:
+        return tuple(str(index) for index in range(classes))
+    names = tuple(map(str, check_sequence(class_names, "class_names", "one name a class")))
+    if len(names) != classes:
+        raise InvalidInputError(
+            f"class_names must name each of the {classes} classes once, got {len(names)} names"
+        )
+    if len(set(names)) < classes:
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise InvalidInputError(f"class_names must differ, {repeated!r} stands more than once")
+    for index, name in enumerate(names):
+        if not is_writable(name):
+            raise InvalidInputError(
+                f"class_names must be text that a file can hold, got {name!a} for class {index}; "
+                "replace its lone surrogate"
+            )
+    return names
+
+
+def check_columns(table: Any, class_names: Sequence[str], whose: str) -> None:
+    """Refuse a frame whose columns name other classes, or the same in another order.
+
+    Parameters
+    ----------
+    table
+        A frame, or an array of any kind, which names no class.
+    class_names
+        The classes that are expected, in order.
+    whose
+        Where these come from, for the message.
+    """
+    found, expected = classes_of_columns(table), tuple(class_names)
+    if found is None or found == expected:
+        return
+    if sorted(found) == sorted(expected):
+        rule, advice = "be in the order of", "select them in that order"
+    else:
+        rule = "be called after"
+        advice = "give the frame of this model, or pass to_numpy() where the columns do mean these classes"
+    raise InvalidInputError(
+        f"columns must {rule} the classes {whose}, {listed(expected)}; got {listed(found)}; {advice}"
+    )
 
 
 def check_labels(
@@ -21,6 +93,7 @@ def check_labels(
     classes: int,
     name: str = "labels",
     class_names: Sequence[str] | None = None,
+    unnamed: Unnamed = BY_COLUMNS,
 ) -> IntArray:
     """Return the true class of each row as int64 numbers in [0, classes).
 
@@ -35,6 +108,8 @@ def check_labels(
         What the argument is called, for errors.
     class_names : sequence of str, optional
         What text stands for, in the order of the classes. Without it text is numbered by `name_classes`.
+    unnamed : Unnamed
+        What is done with text without `class_names`.
 
     Raises
     ------
@@ -55,7 +130,9 @@ def check_labels(
             f"got shape {array.shape}"
         )
     if array.dtype.kind == "U":
-        return _from_names(array, classes, class_names, name)
+        return _from_names(array, classes, class_names, name, unnamed)
+    if class_names is not None:
+        _check_meaning(array, class_names, name)
     if array.dtype.kind == "b":
         if classes != 2:
             raise InvalidInputError(
@@ -69,6 +146,19 @@ def check_labels(
             f"{name} must lie in 0 to {classes - 1} ({classes} classes), got {array[row]} in row {row}"
         )
     return array.astype(np.int64, copy=False)
+
+
+def _check_meaning(array: npt.NDArray[Any], class_names: Sequence[str], name: str) -> None:
+    """Refuse numbers, or True and False, which could be places or names: names like them in another order."""
+    places = ["False", "True"] if array.dtype.kind == "b" else list(check_class_names(None, len(class_names)))
+    names = list(class_names)
+    is_number = array.dtype.kind != "b" and all(text.isdecimal() for text in names)
+    if names != places and (sorted(names) == places or is_number):
+        raise InvalidInputError(
+            f"{name} must be text where classes are called {listed(names)}, because these are not the places "
+            f"{listed(places)} of the columns, got {array[0]}; convert the labels to text to mean the names, "
+            "or rename the columns"
+        )
 
 
 def name_classes(labels: Array, classes: int, name: str = "labels") -> tuple[str, ...]:
@@ -85,19 +175,23 @@ def name_classes(labels: Array, classes: int, name: str = "labels") -> tuple[str
     """
     array = _values(labels, name)
     found = np.unique(array).tolist() if array.dtype.kind == "U" else []
-    return _names_of_classes(found, classes, name)
+    return _names_of_classes(found, classes, name, BY_ARGUMENT)
 
 
-def _names_of_classes(found: Sequence[str], classes: int, name: str) -> tuple[str, ...]:
+def _names_of_classes(found: Sequence[str], classes: int, name: str, unnamed: Unnamed) -> tuple[str, ...]:
     """Return the names of the classes for labels with these sorted different texts."""
-    numbers = tuple(str(index) for index in range(classes))
+    numbers = check_class_names(None, classes)
     if set(found) <= set(numbers):
         return numbers
+    if not unnamed.are_all:
+        raise InvalidInputError(
+            f"{name} of a batch must be class numbers where nothing names the {classes} classes in their "
+            f"order, got {len(found)} names: {listed(found)}; {unnamed.advice}"
+        )
     if len(found) != classes:
         raise InvalidInputError(
             f"{name} must name each of the {classes} classes at least once if nothing else does, "
-            f"got {len(found)} names: {listed(found)}; give class_names=..., one name per class, "
-            "in the order of the columns"
+            f"got {len(found)} names: {listed(found)}; {unnamed.advice}"
         )
     return tuple(found)
 
@@ -157,11 +251,11 @@ def _refuse_missing(missing: npt.NDArray[np.bool_], value: str, name: str) -> No
 
 
 def _from_names(
-    array: npt.NDArray[Any], classes: int, class_names: Sequence[str] | None, name: str
+    array: npt.NDArray[Any], classes: int, class_names: Sequence[str] | None, name: str, unnamed: Unnamed
 ) -> IntArray:
     found, inverse = np.unique(array, return_inverse=True)
     if class_names is None:
-        class_names = _names_of_classes(found.tolist(), classes, name)
+        class_names = _names_of_classes(found.tolist(), classes, name, unnamed)
     place = {each: index for index, each in enumerate(class_names)}
     known = np.array([place.get(one, -1) for one in found.tolist()], dtype=np.int64)
     if (known < 0).any():

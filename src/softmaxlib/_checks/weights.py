@@ -10,6 +10,8 @@ from .logits import as_float_array
 _LARGEST_EXPONENT = 400  # of two: squares of weights, and sums of them, are numbers still
 # losses, their sums and their gradients stay within the range of float64
 _SMALLEST_WEIGHT, _LARGEST_WEIGHT = 1e-100, 1e100
+_FEWEST_COUNTED = 0.25  # of the rows: fewer are hardly meant
+_LEAST_TOTAL = 1e-6
 
 
 def check_sample_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np.float64] | None:
@@ -38,6 +40,27 @@ def check_batch_weight(sample_weight: Array | None, rows: int) -> npt.NDArray[np
             f"{array[row]} in row {row}; multiply all weights by one number"
         )
     return array
+
+
+def describe_few_counted(total: float, rows: int, what: str) -> str | None:
+    """Return a warning for what depends on the number of rows, if their weights count far fewer; else None.
+
+    Parameters
+    ----------
+    total, rows
+        The sum of the weights, and the number of rows with a weight above 0.
+    what
+        What depends on the number of rows.
+    """
+    if total >= _FEWEST_COUNTED * rows:
+        return None
+    # a smaller sum may be one of scaled weights
+    amount = f"{total:.4g}" if total >= _LEAST_TOTAL else f"below {_LEAST_TOTAL:g}"
+    return (
+        f"sample_weight says how many rows each row counts for in {what}, and its sum is {amount} for "
+        f"{rows:,} rows; multiply all weights by the number of rows over their sum, unless the rows are "
+        "meant to count as so few"
+    )
 
 
 def _extreme(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:

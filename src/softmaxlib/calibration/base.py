@@ -10,12 +10,14 @@ import numpy.typing as npt
 
 from .. import _checks
 from .._all_rows import AllRows
+from .._checks.weights import describe_few_counted
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Correction
 from .._stored import Field, Integer, Stored
 from .._underflow import underflow_is_zero
+from .._warn import warn_user
 from ..activations import softmax
 from ..errors import InvalidInputError, NotFittedError
 from .degenerate import Weights, bounded_weights, warn_of_degenerate_rows
@@ -78,7 +80,8 @@ class Calibration(Stored):
         labels : array of int, shape (rows,)
             The true class of each row, in [0, classes).
         sample_weight : array, shape (rows,), optional
-            Weight of each row. A weight of 2 is the same as the row twice.
+            How often each row counts: a weight of 2 is the same as the row twice. So the scale matters to
+            most calibrations, which learn less from fewer rows; not to `TemperatureScaling`.
 
         Returns
         -------
@@ -95,7 +98,8 @@ class Calibration(Stored):
         -----
         SoftmaxlibWarning
             If the rows are too few or unsuitable for a reliable fit: all of one class, all equal, fewer than
-            the classes, or one row whose logits contradict its label far more than usual.
+            the classes, or one row whose logits contradict its label far more than usual. Or if the scale of
+            the weights matters, and they sum to less than a quarter of the number of rows.
 
         Notes
         -----
@@ -109,6 +113,7 @@ class Calibration(Stored):
         if weights is None:
             weights = np.ones(logits.shape[0])
         else:
+            self._warn_of_few_counted(float(weights.sum()), int(np.count_nonzero(weights)))
             weights = bounded_weights(weights)
             if not weights.all():
                 counts = weights > 0
@@ -132,10 +137,20 @@ class Calibration(Stored):
         rows : AllRows
             Rows of logits.
         """
+        summed = SummedRows(rows)
+        self._warn_of_few_counted(summed.total_weight, summed.count)
         with draft_of(self) as draft, _checks.known_logits():
-            draft._fit_rows(SummedRows(rows))
+            draft._fit_rows(summed)
             draft.class_count_ = rows.classes
         return self
+
+    def _warn_of_few_counted(self, total: float, rows: int) -> None:
+        """Warn if weights with this sum count far fewer rows than there are, and their number matters."""
+        if not (self._learns and self._learns_of_each_class):
+            return
+        message = describe_few_counted(total, rows, f"{type(self).__name__}.fit")
+        if message is not None:
+            warn_user(message)
 
     def _fit_rows(self, rows: FitRows) -> None:
         """Fit as `_fit`, for a calibration that needs only sums over the rows."""

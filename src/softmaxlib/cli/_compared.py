@@ -56,7 +56,7 @@ def print_comparison(comparison: "Comparison", printer: Printer) -> None:
         for one, row in zip(comparison.figures, comparison.table(), strict=True)
     ]
     first, second = comparison.names
-    titles = ("Figure", first, second, "Difference (95% interval)", "Better")
+    titles = ("Figure", first, second, "Difference (95% interval, p-value)", "Better")
     printer.table(titles, rows, numbers=titles[1:4])
     about_figures = len(comparison.figures)
     for sentence in (comparison.sentences[0], *comparison.sentences[1 + about_figures :]):

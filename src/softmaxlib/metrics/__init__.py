@@ -2,14 +2,16 @@
 
 Every metric is called in the same way::
 
-    metric(logits, labels, /, *, sample_weight=None, probabilities=False)
+    metric(logits, labels, /, *, class_names=None, sample_weight=None, probabilities=False)
 
 The input is declared, never guessed: the first argument holds **logits** unless ``probabilities=True``
 says that it holds probabilities. The rules are:
 
 - logits are finite and have shape (rows, classes), with at least one row and two classes;
 - probabilities lie in [0, 1], and each row sums to 1 to within 1e-3;
-- labels are class numbers in [0, classes);
+- labels are class numbers in [0, classes), or names: those of `class_names`, in the order of the columns,
+  by default those of a frame's columns, else the names found, sorted, of which each class must be one;
+- the columns of a frame name the classes of `class_names`, in the same order;
 - weights are finite, not negative and not all 0.
 
 An input that breaks a rule raises an `InvalidInputError` that names the row.
@@ -20,8 +22,10 @@ Python floats. Arrays in the results are of the library, and on the device, of t
 A multi-label model has one logit per label, (rows, labels), and any number of labels may be true: pass a
 metric to `multilabel_score` or `label_scores`; `hamming_loss` and `subset_accuracy` are for such models.
 
-A weight says how often a row counts. Rows are computed in blocks, so little memory is needed beside the
-input.
+A weight says how often a row counts: a weight of 2 is the row twice. Where a figure depends on the number of
+rows (`aurc`, `excess_aurc`, ``debiased=True``), a warning says if the weights count far fewer.
+
+Rows are computed in blocks, so little memory is needed beside the input.
 """
 
 from .accuracy import accuracy, top_k_accuracy

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from .._checks import check_choice
 from ..errors import InvalidInputError
 from ._bins import group_sums
-from ._undefined import warn_undefined
+from ._undefined import warn_of_figure
 from .predictions import Floats, Predictions
 
 AVERAGES = ("binary", "macro", "micro", "weighted")
@@ -59,7 +59,7 @@ class ClassShare(NamedTuple):
             some = f"class {classes[0]}" + (
                 f" and {classes.size - 1} more classes" if classes.size > 1 else ""
             )
-            warn_undefined(
+            warn_of_figure(
                 f"{self.name} is a share of no rows for {some}, and counts as 0: {self.reason}; "
                 "judge more rows, or check labels and model"
             )

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .._checks import check_choice
 from ..losses import cross_entropy
-from ._undefined import warn_undefined
+from ._undefined import warn_of_figure
 from .order import rising_order
 from .predictions import Floats, Predictions, row_blocks
 
@@ -86,11 +86,11 @@ def class_weights(predictions: Predictions, metric: str) -> Floats:
     rows = np.bincount(predictions.labels, predictions.weights, classes).astype(np.float64, copy=False)
     missing = np.flatnonzero(rows == 0)
     if missing.size == classes - 1:
-        warn_undefined(
+        warn_of_figure(
             f"{metric} is not defined: every row is of class {rows.argmax()}; judge rows of several classes"
         )
     elif missing.size:
-        warn_undefined(
+        warn_of_figure(
             f"{metric} leaves out {missing.size} of {classes} classes, which no row is of (the first is "
             f"class {missing[0]}); judge rows of every class"
         )

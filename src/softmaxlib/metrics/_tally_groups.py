@@ -1,12 +1,13 @@
 """Permutation tests of the differences between the groups of a tally, from the sums of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import IntArray
+from .._arrays import Array, IntArray, as_numpy
+from ..errors import InvalidInputError
 from ._bins import group_sums
 from ._decided_rows import DecidedRows
 from ._exact_sums import ExactSums
@@ -17,12 +18,31 @@ from .group_tables import GroupDifference, GroupTable, adjusted_differences, tab
 from .predictions import Floats, Predictions
 from .tally_decisions import COST_CELLS, TallyDecisions, cost_cells, mean_costs
 
+LARGEST_GROUPS = 10_000
 _OF_RIGHT, _OF_DECIDED, _OF_COSTS = "group_right", "group_decided", "group_costs"
 _JOINED = 4  # cells of doubt: 16 an octave
 _DOUBTS = LARGEST_CELL // _JOINED
 _ASIDE, _RIGHT, _WRONG, _KINDS = range(4)
 _STRATA = 10
 _LEVELS = 32  # of a value; if there are more, neighbours are merged
+
+
+def check_group_names(groups: Array, rows: int) -> npt.NDArray[np.str_]:
+    """Return the name of the group of each row."""
+    names = as_numpy(groups, "groups")
+    if names.shape != (rows,):
+        raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {names.shape}")
+    return names.astype(np.str_)
+
+
+def check_group_count(known: Collection[str], added: Collection[str]) -> None:
+    """Refuse more groups than a tally may have."""
+    new = [name for name in added if name not in known]
+    if len(known) + len(new) > LARGEST_GROUPS:
+        raise InvalidInputError(
+            f"groups must be at most {LARGEST_GROUPS:,}, got {len(known) + len(new):,}, {new[-1]!r} among "
+            "them; name a column that has fewer"
+        )
 
 
 def sizes_of_group_sums() -> dict[str, int]:

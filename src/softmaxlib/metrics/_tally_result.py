@@ -53,6 +53,7 @@ def result_of_sums(
     rows: int,
     heaviest: float,
     settings: TallySettings,
+    class_names: tuple[str, ...] | None,
     mistakes: tuple[TallyMistake, ...],
     groups: Mapping[str, tuple[TallyResult, Sums]],
 ) -> TallyResult:
@@ -124,6 +125,7 @@ def result_of_sums(
         differences=differences_of_groups(
             [of_group for _, of_group in groups.values()], [one.decisions for one in results.values()]
         ),
+        class_names=class_names,
     )
 
 

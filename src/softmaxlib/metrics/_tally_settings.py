@@ -98,6 +98,11 @@ class TallySettings:
             raise FileFormatError(f"{place}.threshold must be null for {classes} classes; {_json.ADVICE}")
         return cls(classes, n_bins, probabilities, tests, smooth, mistakes, least_confidence, threshold)
 
+    def differences(self, other: "TallySettings") -> list[str]:
+        """Return the settings that another tally has otherwise, with both values."""
+        own, others = self.to_dict(), other.to_dict()
+        return [f"{name}={own[name]} and {name}={others[name]}" for name in own if own[name] != others[name]]
+
     @property
     def of_groups(self) -> Self:
         """The settings of the tallies of groups."""

@@ -1,4 +1,4 @@
-"""Figures of nothing: said once, not once more for every resample."""
+"""Warnings of figures, such as those of nothing: said once, not once more for every resample."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,8 +10,8 @@ _resampling: ContextVar[bool] = ContextVar("the rows are drawn again", default=F
 _collected: ContextVar[list[str] | None] = ContextVar("what would be said", default=None)
 
 
-def warn_undefined(message: str) -> None:
-    """Warn that rows don't define a figure, unless they were drawn from rows that do."""
+def warn_of_figure(message: str) -> None:
+    """Warn of the figure of some rows, unless they were drawn from rows that it was said of."""
     collected = _collected.get()
     if collected is not None:
         collected.append(message)

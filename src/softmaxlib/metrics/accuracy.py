@@ -1,5 +1,7 @@
 """Accuracy, and accuracy among the k most likely classes."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +15,13 @@ from .predictions import Predictions, row_blocks
 @checked_keywords
 @underflow_is_zero
 def accuracy(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    class_names: Sequence[str] | None = None,
+    sample_weight: Array | None = None,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the share of rows whose most likely class is the true one.
 
@@ -28,6 +36,9 @@ def accuracy(
         Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -54,7 +65,9 @@ def accuracy(
     >>> metrics.accuracy([[2.0, 0.0], [0.0, 1.0]], [0, 0])
     0.5
     """
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "correct")
+    predictions = Predictions.check(
+        logits, labels, sample_weight, probabilities, "correct", class_names=class_names
+    )
     return predictions.mean(predictions.figure("correct"))
 
 
@@ -66,6 +79,7 @@ def top_k_accuracy(
     /,
     *,
     k: int = 5,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -82,6 +96,9 @@ def top_k_accuracy(
         The true class of each row.
     k : int, default 5
         Number of most likely classes, from 1 to the number of classes.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -109,7 +126,7 @@ def top_k_accuracy(
     >>> metrics.top_k_accuracy([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]], [1, 2], k=2)
     0.5
     """
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     classes = predictions.values.shape[1]
     k = check_integer(k, "k", lower=1, upper=classes)
     return predictions.mean(label_ranks(predictions) < k)

@@ -1,12 +1,14 @@
 """Areas under the risk-coverage curve: how well a score of doubt puts the mistakes last."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from .predictions import Floats
-from .risk_coverage import DoubtGroups, doubt_groups
+from .risk_coverage import DoubtGroups, doubt_groups, doubted
 
 
 @checked_keywords
@@ -17,6 +19,7 @@ def aurc(
     /,
     *,
     score: str | Array = "maximum_probability",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -37,6 +40,9 @@ def aurc(
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -55,6 +61,9 @@ def aurc(
 
     Notes
     -----
+    The figure depends on the number of rows, so the scale of the weights matters: they count rows, and a
+    warning says so where they sum to less than a quarter of the number of rows.
+
     Other libraries take rows of equal doubt in the order of the input. torch-uncertainty's ``AURC`` is the
     trapezoidal rule from a coverage of 1/n to 1, divided by that width. With :math:`r_1` and :math:`r_n` the
     error rates of the surest row and of all, it is :math:`(n \, \text{aurc} - (r_1 + r_n) / 2) / (n - 1)`.
@@ -70,7 +79,9 @@ def aurc(
     >>> round(metrics.aurc(logits, labels), 6)
     0.111111
     """
-    return area_of(doubt_groups(logits, labels, score, sample_weight, probabilities))
+    predictions = doubted(logits, labels, sample_weight, probabilities, class_names)
+    predictions.warn_of_few_counted("aurc")
+    return area_of(doubt_groups(predictions, score))
 
 
 @checked_keywords
@@ -81,6 +92,7 @@ def excess_aurc(
     /,
     *,
     score: str | Array = "maximum_probability",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -97,6 +109,9 @@ def excess_aurc(
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -114,6 +129,9 @@ def excess_aurc(
 
     Notes
     -----
+    The figure depends on the number of rows, so the scale of the weights matters: they count rows, and a
+    warning says so where they sum to less than a quarter of the number of rows.
+
     The best area is computed for the given number of rows. Geifman et al. give its limit for many rows,
     ``r + (1 - r) log(1 - r)`` for an error rate r.
 
@@ -128,7 +146,9 @@ def excess_aurc(
     >>> metrics.excess_aurc(logits, labels)
     0.0
     """
-    groups = doubt_groups(logits, labels, score, sample_weight, probabilities)
+    predictions = doubted(logits, labels, sample_weight, probabilities, class_names)
+    predictions.warn_of_few_counted("excess_aurc")
+    groups = doubt_groups(predictions, score)
     mistakes = groups.mistakes.sum()
     weight = np.array([groups.weight.sum() - mistakes, mistakes])
     best = DoubtGroups(np.array([0.0, 1.0]), weight, np.array([0.0, mistakes]))
@@ -143,6 +163,7 @@ def augrc(
     /,
     *,
     score: str | Array = "maximum_probability",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -164,6 +185,9 @@ def augrc(
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -197,7 +221,7 @@ def augrc(
     >>> round(metrics.augrc(logits, labels), 6)
     0.055556
     """
-    groups = doubt_groups(logits, labels, score, sample_weight, probabilities)
+    groups = doubt_groups(doubted(logits, labels, sample_weight, probabilities, class_names), score)
     mistakes = np.cumsum(groups.mistakes)
     both_ends = mistakes + mistakes - groups.mistakes
     return float(groups.weight @ both_ends / 2 / groups.weight.sum() ** 2)

@@ -1,5 +1,7 @@
 """Average precision: precision over all thresholds, for a class that is rare."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .._arrays import Array
@@ -23,6 +25,7 @@ def average_precision(
     /,
     *,
     average: str = "macro",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -43,6 +46,9 @@ def average_precision(
     average : {"macro", "weighted"}, default "macro"
         With more than two classes, the mean of the figures of each class against the rest, or their mean
         weighted by the rows of the class.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -80,7 +86,7 @@ def average_precision(
     0.833333
     """
     check_curve_average(average)
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     rows = class_weights(predictions, "average_precision")
     if np.count_nonzero(rows) < 2:
         return float("nan")

@@ -1,19 +1,27 @@
 """Balanced accuracy: every class counts alike, however rare it is."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ._class_counts import ClassCounts, count_classes, share
-from ._undefined import warn_undefined
+from ._undefined import warn_of_figure
 from .predictions import Floats, Predictions
 
 
 @checked_keywords
 @underflow_is_zero
 def balanced_accuracy(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    class_names: Sequence[str] | None = None,
+    sample_weight: Array | None = None,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the balanced accuracy: the mean of the recall of each class.
 
@@ -28,6 +36,9 @@ def balanced_accuracy(
         Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -58,10 +69,12 @@ def balanced_accuracy(
     >>> metrics.balanced_accuracy([[2.0, 0.0], [1.0, 0.0], [3.0, 0.0], [0.0, 1.0]], [0, 0, 1, 1])
     0.75
     """
-    counts = count_classes(Predictions.check(logits, labels, sample_weight, probabilities))
+    counts = count_classes(
+        Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
+    )
     missing = np.flatnonzero((counts.actual == 0) & (counts.predicted > 0))
     if missing.size:
-        warn_undefined(
+        warn_of_figure(
             f"balanced_accuracy leaves out class {missing[0]}: rows are predicted as it, but none is of it; "
             "judge rows of every class"
         )

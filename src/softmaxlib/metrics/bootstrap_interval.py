@@ -79,6 +79,7 @@ def bootstrap_interval(
     level: float = 0.95,
     resamples: int = _RESAMPLES,
     random_state: RandomState = 0,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
     **options: Any,
@@ -108,6 +109,9 @@ def bootstrap_interval(
         Number of draws.
     random_state : int or numpy.random.Generator, default 0
         Seed of the draws. A generator gives the seed.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted. The metric gets them too.
     sample_weight : array, shape (rows,), optional
         How often each row counts. A row is drawn together with its weight.
     probabilities : bool, default False
@@ -153,6 +157,8 @@ def bootstrap_interval(
     seed = check_random_state(random_state)
     resamples = check_integer(resamples, "resamples", lower=2, upper=LARGEST_REPETITIONS)
     keywords: dict[str, Any] = {"probabilities": probabilities, **options}
+    if class_names is not None:
+        keywords["class_names"] = class_names
     value = metric(logits, labels, sample_weight=sample_weight, **keywords)
     if not isinstance(value, (int, float, np.number)):
         raise UnsupportedTypeError(
@@ -167,7 +173,9 @@ def bootstrap_interval(
     least, largest = (0.0, _LARGEST[metric]) if metric in _LARGEST else (-np.inf, np.inf)
     if metric in SUMS:
         with known_logits():
-            predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+            predictions = Predictions.check(
+                logits, labels, sample_weight, probabilities, class_names=class_names
+            )
         sums = SUMS[metric](predictions, **options)
         return intervals_of_sums([(sums, value)], len(predictions.labels), level, resamples, seed)[0]
     generator = np.random.default_rng(seed)

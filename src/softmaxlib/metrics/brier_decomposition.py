@@ -1,5 +1,6 @@
 """The Brier score split into the part that calibration could remove and the rest."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,13 @@ class BrierDecomposition(NamedTuple):
 @checked_keywords
 @underflow_is_zero
 def brier_decomposition(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    class_names: Sequence[str] | None = None,
+    sample_weight: Array | None = None,
+    probabilities: bool = False,
 ) -> BrierDecomposition:
     r"""Split the Brier score into calibration and refinement.
 
@@ -56,6 +63,9 @@ def brier_decomposition(
         Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -94,7 +104,7 @@ def brier_decomposition(
     >>> round(split.calibration, 6), round(split.refinement, 6)
     (0.02, 0.42)
     """
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     counts = predictions.weights > 0
     weights = predictions.weights[counts]
     refinement = uncertainty = 0.0

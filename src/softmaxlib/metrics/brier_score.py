@@ -1,5 +1,7 @@
 """Brier score: squared distance between the probabilities and the outcome."""
 
+from collections.abc import Sequence
+
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -9,7 +11,13 @@ from .predictions import Floats, Predictions
 @checked_keywords
 @underflow_is_zero
 def brier_score(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    class_names: Sequence[str] | None = None,
+    sample_weight: Array | None = None,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the Brier score over all classes.
 
@@ -24,6 +32,9 @@ def brier_score(
         Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -56,7 +67,9 @@ def brier_score(
     >>> round(metrics.brier_score([[0.75, 0.25], [0.5, 0.5]], [0, 0], probabilities=True), 6)
     0.3125
     """
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "brier_score")
+    predictions = Predictions.check(
+        logits, labels, sample_weight, probabilities, "brier_score", class_names=class_names
+    )
     return predictions.mean(row_brier_scores(predictions))
 
 

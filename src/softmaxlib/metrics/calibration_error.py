@@ -1,6 +1,6 @@
 """Binned calibration error: how far stated probabilities are from observed frequencies."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -51,6 +51,7 @@ def calibration_error(
     binning: str = "equal_width",
     n_bins: int = 15,
     debiased: bool = False,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -86,7 +87,12 @@ def calibration_error(
         Number of bins, at most 1,000.
     debiased : bool, default False
         Subtract what chance adds: for "l2" the variance of each bin's frequency, for "l1" what a normal error
-        of that variance adds to an absolute value. The result is 0 where chance explains everything.
+        of that variance adds to an absolute value. The result is 0 where chance explains everything. Weights
+        count rows here, so their scale matters: a warning says so where they sum to less than a quarter of
+        the number of rows.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -135,7 +141,11 @@ def calibration_error(
     """
     setting = check_setting(Setting(scope, norm, binning, n_bins, debiased))
     wanted = ("correct", "confidence") if setting.scope == "top_label" else ()
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities, *wanted)
+    predictions = Predictions.check(
+        logits, labels, sample_weight, probabilities, *wanted, class_names=class_names
+    )
+    if setting.debiased:
+        predictions.warn_of_few_counted("calibration_error with debiased=True")
     return calibration_error_of(predictions, setting)
 
 

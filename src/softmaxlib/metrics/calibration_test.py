@@ -1,6 +1,6 @@
 """Is the calibration error more than chance? It is compared with that of right probabilities."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -71,6 +71,7 @@ def calibration_test(
     debiased: bool = False,
     simulations: int = 1000,
     random_state: RandomState = 0,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> CalibrationTest:
@@ -92,6 +93,9 @@ def calibration_test(
         Number of draws.
     random_state : int or numpy.random.Generator, default 0
         Seed of the draws. A generator gives the seed.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
     probabilities : bool, default False
@@ -140,7 +144,9 @@ def calibration_test(
     setting = check_setting(Setting(scope, norm, binning, n_bins, debiased))
     simulations = check_integer(simulations, "simulations", lower=1, upper=LARGEST_REPETITIONS)
     seed = check_random_state(random_state)
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
+    if setting.debiased:
+        predictions.warn_of_few_counted("calibration_test with debiased=True")
     return in_kind_of(logits, calibration_test_of(predictions, setting, simulations, seed))
 
 

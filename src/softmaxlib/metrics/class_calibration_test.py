@@ -1,6 +1,6 @@
 """Is the probability of each class right? An exact test of each class against the rest."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -73,6 +73,7 @@ def class_calibration_test(
     labels: Array,
     /,
     *,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> ClassCalibrationTest:
@@ -88,6 +89,9 @@ def class_calibration_test(
         Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
     probabilities : bool, default False
@@ -139,7 +143,9 @@ def class_calibration_test(
     """
     return in_kind_of(
         logits,
-        class_calibration_test_of(Predictions.check(logits, labels, sample_weight, probabilities)),
+        class_calibration_test_of(
+            Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
+        ),
     )
 
 

@@ -1,5 +1,7 @@
 """F1 score: the harmonic mean of precision and recall."""
 
+from collections.abc import Sequence
+
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -15,6 +17,7 @@ def f1_score(
     /,
     *,
     average: str = "binary",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -33,6 +36,9 @@ def f1_score(
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         As in `precision`.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -62,7 +68,9 @@ def f1_score(
     >>> metrics.f1_score(logits, [1, 0, 0, 1])
     0.5
     """
-    return F1_SCORE.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
+    return F1_SCORE.value(
+        Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names), average
+    )
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

@@ -1,5 +1,7 @@
 """Log loss: minus the mean log probability of the true class."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .._arrays import Array
@@ -12,7 +14,13 @@ from .predictions import Floats, Predictions
 @checked_keywords
 @underflow_is_zero
 def log_loss(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    class_names: Sequence[str] | None = None,
+    sample_weight: Array | None = None,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the log loss (negative log-likelihood, cross-entropy), in nats.
 
@@ -27,6 +35,9 @@ def log_loss(
         Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -59,7 +70,9 @@ def log_loss(
     >>> round(metrics.log_loss([[2.0, 0.0], [0.0, 1.0]], [0, 0]), 6)
     0.720095
     """
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "log_loss")
+    predictions = Predictions.check(
+        logits, labels, sample_weight, probabilities, "log_loss", class_names=class_names
+    )
     return predictions.mean(row_log_losses(predictions))
 
 

@@ -1,19 +1,27 @@
 """Matthews correlation: how far predictions and labels go together, chance being 0."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ._class_counts import ClassCounts, count_classes
-from ._undefined import warn_undefined
+from ._undefined import warn_of_figure
 from .predictions import Floats, Predictions
 
 
 @checked_keywords
 @underflow_is_zero
 def matthews_correlation(
-    logits: Array, labels: Array, /, *, sample_weight: Array | None = None, probabilities: bool = False
+    logits: Array,
+    labels: Array,
+    /,
+    *,
+    class_names: Sequence[str] | None = None,
+    sample_weight: Array | None = None,
+    probabilities: bool = False,
 ) -> float:
     r"""Compute the Matthews correlation coefficient of the predicted classes and the labels.
 
@@ -30,6 +38,9 @@ def matthews_correlation(
         Logits, or probabilities when `probabilities` is true.
     labels : array of int, shape (rows,)
         The true class of each row.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -63,10 +74,12 @@ def matthews_correlation(
     >>> round(metrics.matthews_correlation(logits, [0, 0, 1, 1]), 6)
     0.57735
     """
-    counts = count_classes(Predictions.check(logits, labels, sample_weight, probabilities))
+    counts = count_classes(
+        Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
+    )
     for weights, rows in ((counts.actual, "is of"), (counts.predicted, "is predicted as")):
         if np.count_nonzero(weights) == 1:
-            warn_undefined(
+            warn_of_figure(
                 f"matthews_correlation counts as 0: every row {rows} class {np.argmax(weights)}, so there is "
                 "nothing to correlate; judge rows of several classes"
             )

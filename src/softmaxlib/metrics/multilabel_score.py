@@ -14,7 +14,7 @@ from ..errors import UnsupportedTypeError
 from ._class_counts import count_groups
 from ._label_cells import Cells, LabelCells
 from ._sums import SHARES, SUMS
-from ._undefined import collected, warn_undefined
+from ._undefined import collected, warn_of_figure
 from .calibration_error import calibration_error
 from .predictions import Floats, Predictions
 
@@ -198,7 +198,7 @@ def figures_of_labels(metric: Metric, cells: LabelCells, options: dict[str, Any]
     for undefined, what in ((told & np.isnan(figures), "left out"), (told & ~np.isnan(figures), "warned of")):
         columns = np.flatnonzero(undefined)
         if columns.size:
-            warn_undefined(f"{cells.called(columns)} {what}: {said[columns[0]]}")
+            warn_of_figure(f"{cells.called(columns)} {what}: {said[columns[0]]}")
     return figures
 
 
@@ -231,7 +231,7 @@ def _mean_of_rows(metric: Metric, cells: LabelCells, options: dict[str, Any]) ->
                 figures[row] = _figure(metric, cells.row(row), cells.are_probabilities, options)
     undefined = np.flatnonzero(np.isnan(figures) & (cells.weights > 0))
     if undefined.size:
-        warn_undefined(
+        warn_of_figure(
             f"{undefined.size} of {len(figures)} rows don't define the figure, and are left out (the first is"
             f" row {undefined[0]}): their labels are all alike, or not known"
         )
@@ -257,7 +257,7 @@ def _figures_by_sums(metric: Metric, cells: LabelCells, options: dict[str, Any])
             nothing[rows] = some & (whole[:, 1] == 0)
     empty = np.flatnonzero(nothing & (cells.weights > 0))
     if empty.size:
-        warn_undefined(
+        warn_of_figure(
             f"{SHARES[metric].name} is a share of no labels for {empty.size} of {len(figures)} rows, and "
             f"counts as 0 there (the first is row {empty[0]})"
         )

@@ -1,5 +1,7 @@
 """Precision: how many of the rows predicted as a class are of it."""
 
+from collections.abc import Sequence
+
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -15,6 +17,7 @@ def precision(
     /,
     *,
     average: str = "binary",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -34,6 +37,9 @@ def precision(
         "binary" is the figure of class 1, for two classes. "macro" is the mean over the classes that occur in
         `labels` or are predicted, "weighted" their mean weighted by the rows of each class, "micro" the
         figure of all classes counted together.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -63,7 +69,9 @@ def precision(
     >>> metrics.precision(logits, [1, 0, 0, 1])
     0.5
     """
-    return PRECISION.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
+    return PRECISION.value(
+        Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names), average
+    )
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

@@ -1,6 +1,6 @@
 """Predictions: checked values, labels and weights, which every metric starts from, read in blocks of rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -10,7 +10,10 @@ import numpy.typing as npt
 
 from .. import _arrays, _checks, _kernels
 from .._arrays import Array, allocator
+from .._checks.class_labels import BY_ARGUMENT, Unnamed, check_class_names, check_columns
+from .._checks.weights import describe_few_counted
 from ..activations import logsumexp, softmax
+from ._undefined import warn_of_figure
 
 Floats = npt.NDArray[np.float64]
 
@@ -49,15 +52,25 @@ class Predictions:
         sample_weight: Array | None,
         probabilities: bool,
         *figures: str,
+        class_names: Sequence[str] | None = None,
+        unnamed: Unnamed = BY_ARGUMENT,
     ) -> "Predictions":
-        """Reject input that breaks a rule; the same pass computes the requested figures of each row."""
+        """Reject input that breaks a rule; the same pass computes the requested figures of each row.
+
+        `unnamed` says what is done with labels that are names, without `class_names` and without a frame.
+        """
         name = "probabilities" if probabilities else "logits"
         checked = _checks.check_rows(values, name, probabilities=probabilities)
         rows, classes = checked.shape
         _checks.warn_of_row_order(values, labels=labels, sample_weight=sample_weight)
         weights = _checks.check_sample_weight(sample_weight, rows)
-        names = _checks.classes_of_columns(values)
-        truth = np.ascontiguousarray(_checks.check_labels(labels, rows, classes, class_names=names))
+        if class_names is None:
+            names = _checks.classes_of_columns(values)
+        else:
+            names = check_class_names(class_names, classes)
+            check_columns(values, names, "of class_names")
+        truth = _checks.check_labels(labels, rows, classes, class_names=names, unnamed=unnamed)
+        truth = np.ascontiguousarray(truth)
         tolerance = _checks.tolerance_of(values, checked)
         known = {one: allocator(rows)(rows, FIGURES[one]) for one in figures}
         if _pass(checked, truth, probabilities, tolerance, known) >= 0:
@@ -91,6 +104,15 @@ class Predictions:
     def weights(self) -> Floats:
         """The weight of each row, 1 where none was given."""
         return np.ones(self.labels.size) if self.sample_weight is None else self.sample_weight
+
+    def warn_of_few_counted(self, figure: str) -> None:
+        """Warn if weights count far fewer rows than there are, for a figure that depends on their number."""
+        weights = self.sample_weight
+        if weights is None:
+            return
+        message = describe_few_counted(float(weights.sum()), int(np.count_nonzero(weights)), figure)
+        if message is not None:
+            warn_of_figure(message)
 
     def part(self, some: npt.NDArray[np.bool_]) -> "Predictions":
         """Return some of the rows, with their figures."""

@@ -1,5 +1,7 @@
 """Recall: how many of the rows of a class are predicted as it."""
 
+from collections.abc import Sequence
+
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -15,6 +17,7 @@ def recall(
     /,
     *,
     average: str = "binary",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -32,6 +35,9 @@ def recall(
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         As in `precision`.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -61,7 +67,9 @@ def recall(
     >>> metrics.recall(logits, [1, 1, 0, 1])
     0.6666666666666666
     """
-    return RECALL.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
+    return RECALL.value(
+        Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names), average
+    )
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

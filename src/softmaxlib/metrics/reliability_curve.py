@@ -1,5 +1,6 @@
 """Reliability curve: observed frequency against stated probability, with the effect of chance."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -60,6 +61,7 @@ def reliability_curve(
     binning: str = "equal_width",
     n_bins: int = _BINS,
     level: float = _LEVEL,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> ReliabilityCurve:
@@ -82,6 +84,9 @@ def reliability_curve(
         Number of bins, at most 1,000. Bins without rows are left out.
     level : float, default 0.95
         Probability of the interval and of the band, for each bin separately.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts in `weight`, `confidence` and `frequency`. Interval and band are those of as
         many rows of equal weight as say as much (see Notes).
@@ -129,7 +134,7 @@ def reliability_curve(
     """
     n_bins = check_bins(n_bins, binning)
     level = check_share(level, "level", "0.95 is usual")
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     probability, outcome = _judged(predictions, class_index)
     edges = bin_edges(probability, predictions.sample_weight, n_bins, binning)
     return in_kind_of(logits, _curve(predictions, probability, outcome, edges, level))

@@ -1,5 +1,6 @@
 """Risk against coverage: the error rate of the rows that are accepted when doubtful ones are rejected."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -94,6 +95,7 @@ def risk_coverage_curve(
     /,
     *,
     score: str | Array = "maximum_probability",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> RiskCoverageCurve:
@@ -109,6 +111,9 @@ def risk_coverage_curve(
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -136,17 +141,26 @@ def risk_coverage_curve(
     >>> curve.coverage.round(3), curve.risk.round(3)
     (array([0.333, 0.667, 1.   ]), array([0.   , 0.   , 0.333]))
     """
-    groups = doubt_groups(logits, labels, score, sample_weight, probabilities)
-    return in_kind_of(logits, groups.curve())
+    predictions = doubted(logits, labels, sample_weight, probabilities, class_names)
+    return in_kind_of(logits, doubt_groups(predictions, score).curve())
 
 
-def doubt_groups(
-    logits: Array, labels: Array, score: str | Array, sample_weight: Array | None, probabilities: bool
-) -> DoubtGroups:
-    """Return the rows of each doubt together, from the arguments of a metric."""
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities, "correct", "doubt")
+def doubted(
+    logits: Array,
+    labels: Array,
+    sample_weight: Array | None,
+    probabilities: bool,
+    class_names: Sequence[str] | None,
+) -> Predictions:
+    """Return predictions with what `doubt_groups` needs, from the arguments of a metric."""
+    figures = "correct", "doubt"
+    return Predictions.check(logits, labels, sample_weight, probabilities, *figures, class_names=class_names)
+
+
+def doubt_groups(predictions: Predictions, score: str | Array) -> DoubtGroups:
+    """Return the rows of each doubt together, by a score or by their doubts."""
     if isinstance(score, str):
-        check_score(score, probabilities)
+        check_score(score, predictions.are_probabilities)
         doubts = row_doubts(predictions, score)
     else:
         doubts = _check_doubts(score, predictions.labels.size)

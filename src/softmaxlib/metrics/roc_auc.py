@@ -1,6 +1,6 @@
 """Area under the ROC curve: how well scores tell a class from the others."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -31,6 +31,7 @@ def roc_auc(
     *,
     multi_class: str = "ovr",
     average: str = "macro",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -55,6 +56,9 @@ def roc_auc(
     average : {"macro", "weighted"}, default "macro"
         With more than two classes, the mean of the areas, or their mean weighted by the rows of the class or
         pair.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -93,7 +97,7 @@ def roc_auc(
     """
     check_choice(multi_class, "multi_class", COMPARISONS)
     check_curve_average(average)
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     rows = class_weights(predictions, "roc_auc")
     if np.count_nonzero(rows) < 2:
         return float("nan")

@@ -1,5 +1,6 @@
 """Smooth calibration error: no bins to choose."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ def smooth_calibration_error(
     /,
     *,
     scope: str = "top_label",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -46,6 +48,9 @@ def smooth_calibration_error(
         The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
         As in `calibration_error`; "classwise" is the mean over the classes.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -84,7 +89,7 @@ def smooth_calibration_error(
     0.1
     """
     check_choice(scope, "scope", SCOPES)
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     if scope == "top_label":
         top = top_label(predictions)
         return _smooth_error(top.confidence, top.correct, predictions.weights)

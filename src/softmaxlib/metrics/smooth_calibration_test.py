@@ -1,5 +1,7 @@
 """Is the smooth calibration error more than chance? It is compared with that of right probabilities."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -24,6 +26,7 @@ def smooth_calibration_test(
     *,
     simulations: int = 1000,
     random_state: RandomState = 0,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> CalibrationTest:
@@ -43,6 +46,9 @@ def smooth_calibration_test(
         Number of draws.
     random_state : int or numpy.random.Generator, default 0
         Seed of the draws. A generator gives the seed.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts in the figures; it is one row of evidence at any weight (see Notes).
     probabilities : bool, default False
@@ -80,7 +86,7 @@ def smooth_calibration_test(
     """
     simulations = check_integer(simulations, "simulations", lower=1, upper=LARGEST_REPETITIONS)
     seed = check_random_state(random_state)
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     top, weights = top_label(predictions), predictions.sample_weight
     cell = np.minimum((top.confidence * CELLS).astype(np.int64), CELLS - 1)
     generator = np.random.default_rng(seed)

@@ -1,5 +1,7 @@
 """Specificity: how many of the rows of other classes are not predicted as a class."""
 
+from collections.abc import Sequence
+
 from .._arrays import Array
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
@@ -15,6 +17,7 @@ def specificity(
     /,
     *,
     average: str = "binary",
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> float:
@@ -32,6 +35,9 @@ def specificity(
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         As in `precision`.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -62,7 +68,9 @@ def specificity(
     >>> metrics.specificity(logits, [1, 0, 0, 0])
     0.6666666666666666
     """
-    return SPECIFICITY.value(Predictions.check(logits, labels, sample_weight, probabilities), average)
+    return SPECIFICITY.value(
+        Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names), average
+    )
 
 
 def _parts(counts: ClassCounts) -> tuple[Floats, Floats]:

@@ -1,6 +1,6 @@
 """Metrics that merge: rows are tallied batch by batch, anywhere, and judged together."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,12 +8,14 @@ import numpy.typing as npt
 
 from .. import _json
 from .._arrays import Array, as_numpy
-from .._checks import check_batch_weight, check_row_ids
+from .._checks import check_batch_weight, check_row_ids, classes_of_columns
+from .._checks.class_labels import IN_BATCHES, check_columns
 from .._underflow import underflow_is_zero
-from ..errors import FileFormatError, InvalidInputError
+from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from ._decided_rows import DecidedRows, DecisionArrays
 from ._exact_sums import ExactSums
-from ._tally_groups import add_to_groups
+from ._tally_groups import LARGEST_GROUPS, add_to_groups, check_group_count, check_group_names
+from ._tally_names import Names, checked_names, decoded_names, joined_names
 from ._tally_result import result_of_sums
 from ._tally_settings import TallySettings
 from ._tally_smooth import add_to_smooth
@@ -24,8 +26,6 @@ from .predictions import FIGURES, Predictions
 from .tally_decisions import add_decisions
 from .tally_mistakes import WorstRows
 from .tally_result import TallyResult
-
-_LARGEST_GROUPS = 10_000
 
 
 class Tally:
@@ -49,6 +49,9 @@ class Tally:
     least_confidence, threshold : float, optional
         A confidence, and a probability of the second of two classes, such as those of a rule: rows are
         counted there too (`TallyResult.at_confidence`, `at_threshold`).
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns. By default those of the columns of the first frame.
+        Frames whose columns name other classes, or the same in another order, are then refused.
 
     Notes
     -----
@@ -134,10 +137,12 @@ class Tally:
         mistakes: int = 12,
         least_confidence: float | None = None,
         threshold: float | None = None,
+        class_names: Sequence[str] | None = None,
     ) -> None:
         self._settings = TallySettings.check(
             classes, n_bins, probabilities, tests, smooth, mistakes, least_confidence, threshold
         )
+        self._class_names = checked_names(class_names, self._settings.classes)
         self.reset()
 
     @classmethod
@@ -149,7 +154,7 @@ class Tally:
         return f"Tally(classes={classes}, n_bins={n_bins}, rows={self.rows:,})"
 
     def reset(self) -> Self:
-        """Forget all rows."""
+        """Forget all rows, but not the names of the classes."""
         self.rows = 0
         self._heaviest = 0.0
         self._sums = {name: ExactSums() for name in self._settings.sizes}
@@ -176,8 +181,8 @@ class Tally:
         ----------
         logits : array, shape (rows, classes)
             Logits, or probabilities where the tally was made for these. A batch may be without rows.
-        labels : array of int, shape (rows,)
-            The true class of each row.
+        labels : array of int or str, shape (rows,)
+            The true class of each row: its number, or its name where the classes have names.
         sample_weight : array, shape (rows,), optional
             How often each row counts: 0, or 1e-100 to 1e100. All rows of a batch may have weight 0.
         groups : array of str or int, shape (rows,), optional
@@ -201,43 +206,44 @@ class Tally:
         InvalidInputError
             For what breaks a rule of `softmaxlib.metrics`. The tally is then as it was.
         """
-        settings, values = self._settings, as_numpy(logits, "logits")
+        settings, values, class_names = self._settings, as_numpy(logits, "logits"), self._class_names
+        if class_names is not None:
+            check_columns(logits, class_names, "of the tally")
         if values.ndim == 2 and not len(values):
             return self
+        classes = values.shape[1] if values.ndim == 2 else 1
+        if max(classes, 2) != settings.classes:  # one number a row is that of the second of two
+            raise InvalidInputError(
+                f"logits must have the {settings.classes} classes of the tally, got shape {values.shape}; "
+                "make another tally for another model"
+            )
         weights = check_batch_weight(sample_weight, len(values) if values.ndim else 1)
         counts = weights is None or bool(weights.any())
-        given = weights if counts else None
-        seen = Predictions.check(logits, labels, given, settings.probabilities, *FIGURES)
-        if seen.values.shape[1] != settings.classes:
-            raise InvalidInputError(
-                f"logits must have the {settings.classes} classes of the tally, got shape {seen.values.shape}"
-            )
-        ids = None if row_ids is None else check_row_ids(row_ids, seen.labels.size)
-        names = None if groups is None else _group_names(groups, seen.labels.size)
+        given = (logits, labels, weights if counts else None, settings.probabilities)
+        seen = Predictions.check(*given, *FIGURES, class_names=class_names, unnamed=IN_BATCHES)
+        rows = seen.labels.size
+        ids = None if row_ids is None else check_row_ids(row_ids, rows)
+        names = None if groups is None else check_group_names(groups, rows)
         made = None
         if decision is not None:
-            costs = cost, cost_without_rule
-            made = DecidedRows.check(decision, *costs, seen.labels.size, settings.classes)
+            made = DecidedRows.check(decision, cost, cost_without_rule, rows, settings.classes)
         elif cost is not None or cost_without_rule is not None:
             raise InvalidInputError("cost is what a decision cost, and there is none; pass decision= too")
         if not counts:
             return self
+        counted = names if names is None or weights is None else names[weights > 0]
+        found = () if counted is None else dict.fromkeys(counted.tolist())
+        check_group_count(self._groups, found)
+        self._class_names = class_names or classes_of_columns(logits)
         self.add(seen, made, row_ids=ids)
-        if names is not None:
-            for name in dict.fromkeys(names.tolist()):
-                some = names == name
-                self._group(name).add(
-                    seen.part(some), None if made is None else made.part(some), is_group=True
-                )
+        for name in found:
+            some = names == name
+            part = None if made is None else made.part(some)
+            self._group(name).add(seen.part(some), part, is_group=True)
         return self
 
     def _group(self, name: str) -> "Tally":
         if name not in self._groups:
-            if len(self._groups) >= _LARGEST_GROUPS:
-                raise InvalidInputError(
-                    f"groups must be at most {_LARGEST_GROUPS:,}, got another one, {name!r}; name a column "
-                    "that has fewer"
-                )
             self._groups[name] = Tally._of(self._settings.of_groups)
         return self._groups[name]
 
@@ -284,10 +290,24 @@ class Tally:
         Raises
         ------
         InvalidInputError
-            For a tally of another kind.
+            For a tally with other settings, or of other classes. The tally is then as it was.
+        UnsupportedTypeError
+            For what is no tally.
         """
-        if not isinstance(other, Tally) or other._settings != self._settings:
-            raise InvalidInputError(f"a {self!r} can be merged with its like only, got {other!r}")
+        if not isinstance(other, Tally):
+            raise UnsupportedTypeError(
+                f"merge takes another Tally, got {type(other).__name__}; read what to_dict returned with "
+                "Tally.from_dict"
+            )
+        differing = self._settings.differences(other._settings)
+        if differing:
+            raise InvalidInputError(
+                f"tallies that are merged must have the same settings, got {', '.join(differing)}; make both "
+                "with the same arguments"
+            )
+        class_names = joined_names(self._class_names, other._class_names)
+        check_group_count(self._groups, other._groups)
+        self._class_names = class_names
         for name, sums in other._sums.items():
             self._sums[name].merge(sums)
         self.rows += other.rows
@@ -308,17 +328,18 @@ class Tally:
         """
         if not self.rows:
             raise InvalidInputError("a Tally has nothing to judge before its first row; call update first")
-        return self._result()
+        return self._result(self._class_names)
 
-    def _result(self) -> TallyResult:
+    def _result(self, class_names: Names) -> TallyResult:
         groups = {name: self._groups[name] for name in sorted(self._groups) if self._groups[name].rows}
         return result_of_sums(
             self._sums,
             rows=self.rows,
             heaviest=self._heaviest,
             settings=self._settings,
+            class_names=class_names,
             mistakes=self._worst.found(),
-            groups={name: (group._result(), group._sums) for name, group in groups.items()},
+            groups={name: (group._result(class_names), group._sums) for name, group in groups.items()},
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -327,6 +348,7 @@ class Tally:
             "class": "Tally",
             "version": 1,
             **self._settings.to_dict(),
+            "class_names": None if self._class_names is None else list(self._class_names),
             "rows": self.rows,
             "heaviest": self._heaviest,
             "worst": self._worst.to_list(),
@@ -348,11 +370,13 @@ class Tally:
     @classmethod
     def _from_dict(cls, content: Any, place: str) -> Self:
         fields = ("class", "version", *TallySettings.names(), "rows", "heaviest", "worst", "sums", "groups")
-        found = _json.check_fields(content, place, fields)
+        found = _json.check_fields(content, place, fields, ("class_names",))
         if found["class"] != "Tally" or found["version"] != 1:
             raise FileFormatError(f"{place} must be a Tally of version 1; {_json.ADVICE}")
         settings = TallySettings.from_dict(found, place)
         made = cls._of(settings)
+        names = found.get("class_names")  # an earlier version wrote none
+        made._class_names = decoded_names(names, f"{place}.class_names", settings.classes)
         made._worst = WorstRows.from_list(
             found["worst"], f"{place}.worst", settings.mistakes, settings.classes
         )
@@ -363,19 +387,13 @@ class Tally:
             name: ExactSums.from_dict(sums[name], f"{place}.sums.{name}", size)
             for name, size in settings.sizes.items()
         }
-        if not isinstance(found["groups"], dict) or len(found["groups"]) > _LARGEST_GROUPS:
+        if not isinstance(found["groups"], dict) or len(found["groups"]) > LARGEST_GROUPS:
             raise FileFormatError(f"{place}.groups must be a JSON object; {_json.ADVICE}")
         for name, group in found["groups"].items():
             made._groups[name] = cls._from_dict(group, f"{place}.groups")
-            if made._groups[name]._settings != settings.of_groups or made._groups[name]._groups:
+            one = made._groups[name]
+            if one._settings != settings.of_groups or one._groups or one._class_names is not None:
                 raise FileFormatError(f"{place}.groups must be tallies of the same kind; {_json.ADVICE}")
         if made.rows and not made._sums[OF_ALL].exact(WEIGHT) > 0:
             raise FileFormatError(f"{place} has rows without a weight; {_json.ADVICE}")
         return made
-
-
-def _group_names(groups: Array, rows: int) -> npt.NDArray[np.str_]:
-    names = as_numpy(groups, "groups")
-    if names.shape != (rows,):
-        raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {names.shape}")
-    return names.astype(np.str_)

@@ -53,7 +53,8 @@ class TallyResult:
     confusion : dict of (int, int) to float
         The weight of the rows of each true class that are taken for each class, where there are any.
     aurc : float
-        Area under the risk-coverage curve, the rows of a cell of doubt taken as equal.
+        Area under the risk-coverage curve, the rows of a cell of doubt taken as equal. It depends on the
+        number of rows, which weights count.
     aurc_bounds : tuple of float
         What `metrics.aurc` gives lies between these: all mistakes of a cell last, and all first.
     risk_coverage : RiskCoverageCurve
@@ -89,6 +90,8 @@ class TallyResult:
         The same of each group.
     differences : tuple of GroupDifference
         The tests for differences between the groups, one for each figure; empty for fewer than two groups.
+    class_names : tuple of str or None
+        What the classes are called, in the order of their numbers; None where nothing named them.
 
     Examples
     --------
@@ -138,6 +141,7 @@ class TallyResult:
     decisions: TallyDecisions | None = None
     groups: dict[str, "TallyResult"] = field(default_factory=dict)
     differences: tuple[GroupDifference, ...] = ()
+    class_names: tuple[str, ...] | None = None
 
     def conformal_threshold(self, alpha: float) -> float:
         """Return a threshold on 1 - p under which sets miss the truth with probability `alpha` at most.

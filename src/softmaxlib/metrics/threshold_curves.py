@@ -1,5 +1,6 @@
 """Curves of one class against the rest over all thresholds: ROC, precision against recall, cost."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -73,6 +74,7 @@ def roc_curve(
     /,
     *,
     class_index: int = 1,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> RocCurve:
@@ -86,6 +88,9 @@ def roc_curve(
         The true class of each row.
     class_index : int, default 1
         The class that is told from the others; with two classes the second.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -117,7 +122,7 @@ def roc_curve(
     >>> curve.false_positive_rate.tolist(), curve.true_positive_rate.tolist()
     ([0.0, 0.0, 0.5, 0.5, 1.0], [0.0, 0.5, 0.5, 1.0, 1.0])
     """
-    ranked = _ranked(logits, labels, class_index, sample_weight, probabilities)
+    ranked = _ranked(logits, labels, class_index, class_names, sample_weight, probabilities)
     positive, negative = (np.append(0.0, np.cumsum(part)) for part in (ranked.positive, ranked.negative))
     threshold = np.append(np.inf, ranked.score)
     return in_kind_of(logits, RocCurve(negative / negative[-1], positive / positive[-1], threshold))
@@ -131,6 +136,7 @@ def precision_recall_curve(
     /,
     *,
     class_index: int = 1,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> PrecisionRecallCurve:
@@ -144,6 +150,9 @@ def precision_recall_curve(
         The true class of each row.
     class_index : int, default 1
         The class that is told from the others; with two classes the second.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -171,7 +180,7 @@ def precision_recall_curve(
     >>> curve.precision.round(2).tolist(), curve.recall.tolist()
     ([1.0, 0.5, 0.67, 0.5], [0.5, 0.5, 1.0, 1.0])
     """
-    ranked = _ranked(logits, labels, class_index, sample_weight, probabilities)
+    ranked = _ranked(logits, labels, class_index, class_names, sample_weight, probabilities)
     positive, taken = np.cumsum(ranked.positive), np.cumsum(ranked.positive + ranked.negative)
     return in_kind_of(logits, PrecisionRecallCurve(positive / taken, positive / positive[-1], ranked.score))
 
@@ -186,6 +195,7 @@ def cost_threshold_curve(
     false_positive: float,
     false_negative: float,
     class_index: int = 1,
+    class_names: Sequence[str] | None = None,
     sample_weight: Array | None = None,
     probabilities: bool = False,
 ) -> CostThresholdCurve:
@@ -201,6 +211,9 @@ def cost_threshold_curve(
         What it costs to take a row for the class that is not of it, and to miss a row of the class.
     class_index : int, default 1
         The class that is told from the others; with two classes the second.
+    class_names : sequence of str, optional
+        One name per class, in the order of the columns, for labels that are names. By default those of a
+        frame's columns, else the names found, sorted.
     sample_weight : array, shape (rows,), optional
         How often each row counts.
     probabilities : bool, default False
@@ -230,7 +243,7 @@ def cost_threshold_curve(
     advice = "give costs in a unit in which a mistake costs something"
     false_positive = check_positive(false_positive, "false_positive", advice)
     false_negative = check_positive(false_negative, "false_negative", advice)
-    ranked = _ranked(logits, labels, class_index, sample_weight, probabilities)
+    ranked = _ranked(logits, labels, class_index, class_names, sample_weight, probabilities)
     positive, negative = (np.append(0.0, np.cumsum(part)) for part in (ranked.positive, ranked.negative))
     total = false_negative * (positive[-1] - positive) + false_positive * negative
     cost = total / (positive[-1] + negative[-1])
@@ -238,10 +251,15 @@ def cost_threshold_curve(
 
 
 def _ranked(
-    logits: Array, labels: Array, class_index: int, sample_weight: Array | None, probabilities: bool
+    logits: Array,
+    labels: Array,
+    class_index: int,
+    class_names: Sequence[str] | None,
+    sample_weight: Array | None,
+    probabilities: bool,
 ) -> RankedRows:
     """Return the rows by their score for the class; the scores of the result are probabilities."""
-    predictions = Predictions.check(logits, labels, sample_weight, probabilities)
+    predictions = Predictions.check(logits, labels, sample_weight, probabilities, class_names=class_names)
     classes = predictions.values.shape[1]
     class_index = check_integer(class_index, "class_index", lower=0, upper=classes - 1)
     of_class = predictions.labels == class_index

@@ -1,10 +1,10 @@
 """One calibration and one decision rule, fitted, saved, loaded and audited together."""
 
+from .._checks.class_labels import check_class_names, check_columns
 from ._multilabel_audit import MultilabelAudit
 from ._multilabel_decision import MultilabelDecision
 from .audit import Audit, PromiseCheck
 from .audit_tally import AuditTally
-from .columns import check_class_names, check_columns
 from .figures import Figures
 from .judging import Judgement, Wanted
 from .multilabel_policy import MultilabelPolicy

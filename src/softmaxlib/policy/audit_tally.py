@@ -11,7 +11,7 @@ from .._checks import check_batch_weight, check_share
 from .._underflow import underflow_is_zero
 from ..decisions import Promise
 from ..decisions._promise_cells import PromiseCells
-from ..errors import FileFormatError, InvalidInputError
+from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from ..metrics import Tally
 from ..metrics._decided_rows import DecidedRows
 from ..metrics._exact_sums import ExactSums
@@ -72,7 +72,7 @@ class AuditTally:
         self._policy = policy
         self._fingerprint = policy.fingerprint
         self._edges = policy.record_.reliability.edges
-        self._tally = Tally(len(policy.class_names_), mistakes=0)
+        self._tally = Tally(len(policy.class_names_), mistakes=0, class_names=policy.class_names_)
         self._sums = {name: ExactSums() for name in self._sizes()}
 
     def __repr__(self) -> str:
@@ -147,11 +147,20 @@ class AuditTally:
         Raises
         ------
         InvalidInputError
-            For a tally of another policy.
+            For a tally of another policy. The tally is then as it was.
+        UnsupportedTypeError
+            For what is no tally of a policy.
         """
-        if not isinstance(other, AuditTally) or other._fingerprint != self._fingerprint:
+        if not isinstance(other, AuditTally):
+            raise UnsupportedTypeError(
+                f"merge takes another AuditTally, got {type(other).__name__}; read what to_dict returned "
+                "with AuditTally.from_dict"
+            )
+        if other._fingerprint != self._fingerprint:
             raise InvalidInputError(
-                f"a {self!r} can be merged with one of the same policy only, got {other!r}"
+                "tallies that are merged must be of the same policy, got the fingerprints "
+                f"{self._fingerprint} and {other._fingerprint}; audit the rows of each policy apart, or "
+                "tally all with one policy"
             )
         self._tally.merge(other._tally)
         for name, sums in other._sums.items():

@@ -8,6 +8,7 @@ import numpy as np
 
 from .._arrays import Array, FloatArray
 from .._checks import check_rows, known_logits, warn_of_probabilities, warn_of_row_order
+from .._checks.class_labels import check_columns
 from .._extras import require
 from .._files import written_whole
 from .._frameworks import in_kind_of
@@ -18,7 +19,6 @@ from ..calibration import Calibration
 from ..decisions import Rule
 from ..decisions.decision import label_decision
 from ..errors import NotFittedError
-from .columns import check_columns
 from .exported import policy_as_onnx
 from .judging import Judgement, Wanted, judge_values
 from .probabilities import check_kind, logits_of

@@ -18,6 +18,7 @@ from .._checks import (
     name_labels,
     warn_of_row_order,
 )
+from .._checks.class_labels import check_class_names, check_columns
 from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
@@ -29,7 +30,6 @@ from ..decisions import Rule
 from ..errors import FileFormatError, InvalidInputError, NotFittedError
 from ._multilabel_audit import MultilabelAudit, audit_labels
 from ._multilabel_decision import MultilabelDecision, joined, probability_of, stacked
-from .columns import check_class_names, check_columns
 from .judging import Judgement, Wanted
 from .policy import Policy
 from .probabilities import check_kind, warn_of_certainty

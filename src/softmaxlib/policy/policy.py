@@ -20,6 +20,7 @@ from .._checks import (
     name_classes,
     warn_of_row_order,
 )
+from .._checks.class_labels import check_class_names, check_columns
 from .._drafts import draft_of
 from .._html import panel
 from .._renamed import checked_keywords
@@ -34,7 +35,6 @@ from ..metrics.shares import effective_rows, weighted_share
 from .audit import Audit, audit_rows, audit_sums
 from .audit_sums import WANTED, AuditSums
 from .audit_tally import AuditTally
-from .columns import check_class_names, check_columns
 from .cross_fitting import CalibratedRows, cross_fitted
 from .deciding_policy import DecidingPolicy
 from .figures import Figures

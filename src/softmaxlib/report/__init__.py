@@ -5,6 +5,7 @@ from .at_cost import AtCost, Means
 from .class_figures import ClassFigures
 from .compare import compare
 from .comparison import Agreement, Comparison, FigureDifference, LostRow
+from .cost_interval import CostRange
 from .decided import ActionRows, Decided
 from .displays import (
     CalibrationDisplay,
@@ -41,6 +42,7 @@ __all__ = [
     "ConfidenceDisplay",
     "ConfusionDisplay",
     "CostDisplay",
+    "CostRange",
     "CostThresholdDisplay",
     "Decided",
     "Display",

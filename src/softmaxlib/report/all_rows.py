@@ -13,13 +13,13 @@ from ..metrics._bins import BinSums
 from ..metrics.calibration_test import calibration_test_of_sums
 from ..metrics.cell_curves import curves_of_cells
 from ..metrics.class_calibration_test import class_calibration_test_of_sums
-from ..metrics.normal_mean import normal_interval
 from ..metrics.shares import WeightedShare, clopper_pearson
 from ..metrics.tally_result import TallyResult
 from ..policy import Audit, Figures
 from .class_calibration import judge_class_test
 from .class_figures import class_figures
 from .confusions import Confusions
+from .cost_interval import cost_interval
 from .decided import ActionRows, Decided
 from .evaluation import Evaluation
 from .judgement import Judgement, chance_interval, spread
@@ -176,12 +176,16 @@ def _decided(sample: Decided, sums: DecisionSums, rows: int) -> Decided:
     if sample.mean_cost is None:
         return found
     paid, squares, expected, without = (sums.costs / rows).tolist()
-    interval = normal_interval(paid, np.sqrt(max(squares - paid**2, 0.0) / rows), rows)
+    interval = None
+    if sample.cost_range is not None:
+        error = np.sqrt(max(squares - paid**2, 0.0) / rows)
+        low, high = cost_interval(paid, error, rows, sample.cost_range)
+        interval = float(low), float(high)
     return replace(
         found,
         mean_cost=paid,
         expected_cost=expected,
-        cost_interval=None if sample.cost_interval is None else interval,
+        cost_interval=interval,
         cost_without_rule=None if sample.cost_without_rule is None else without,
     )
 

@@ -8,9 +8,9 @@ import numpy.typing as npt
 
 from ..decisions import IfDecided
 from ..metrics._bins import column_sums
-from ..metrics.normal_mean import normal_half
 from ..metrics.operating_points import Shares, shares
 from ..metrics.predictions import Floats
+from .cost_interval import CostRange, cost_interval
 
 _COST_POINTS = 60
 _MOST_SPREAD = 100_000  # rows
@@ -18,7 +18,7 @@ _COST_DIGITS = 3
 
 
 class Means(NamedTuple):
-    """A mean at each of some thresholds, with its 95% interval by the normal law; NaN of fewer than 30 rows.
+    """A mean at each of some thresholds, with its 95% interval; NaN of fewer than 30 rows.
 
     Attributes
     ----------
@@ -56,21 +56,21 @@ class AtCost:
     abstain_cost: float
 
 
-def mean_of_rows(values: Floats, weights: Floats | None) -> tuple[float, float, float]:
-    """Return the mean of one value per row, with its normal interval."""
+def mean_of_rows(paid: Floats, weights: Floats | None, costs: CostRange) -> tuple[float, float, float]:
+    """Return the mean cost of rows, with its interval."""
     if weights is None:
-        rows, total = values.size, values.sum()
-        sums = np.array([rows, total, np.square(values).sum(), total, rows])
+        rows, total = paid.size, paid.sum()
+        sums = np.array([rows, total, np.square(paid).sum(), total, rows])
     else:
-        rows, squares = int(np.count_nonzero(weights)), weights**2
-        sums = np.array(
-            [weights.sum(), weights @ values, squares @ values**2, squares @ values, squares.sum()]
-        )
-    mean = _means(*np.split(sums, 5), rows=rows)
+        squares = weights**2
+        sums = np.array([weights.sum(), weights @ paid, squares @ paid**2, squares @ paid, squares.sum()])
+    mean = _means(*np.split(sums, 5), costs=costs)
     return float(mean.value[0]), float(mean.lower[0]), float(mean.upper[0])
 
 
-def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Floats | None) -> AtCost:
+def at_cost(
+    every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Floats | None, costs: CostRange
+) -> AtCost:
     """Count the rows of at most each expected cost, and sum their costs.
 
     Parameters
@@ -81,6 +81,8 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
         The true classes, where actions are classes.
     weights : array (rows,), or None
         How often each row counts.
+    costs : CostRange
+        What a row can cost.
     """
     abstain_cost = every.abstain_cost
     stops = _cost_stops(every.expected, abstain_cost)
@@ -92,7 +94,7 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
             column_sums(edges, every.expected, None, every.paid, every.paid**2, *right)
         )
         total = squares = float(every.paid.size)
-        rows, of_squares, mixed, hit_squares, counted = every.paid.size, decided, paid, hits, decided
+        of_squares, mixed, hit_squares, counted = decided, paid, hits, decided
     else:
         square = weights**2
         decided, _, paid, *hits = _from_below(column_sums(edges, every.expected, weights, every.paid, *right))
@@ -100,18 +102,18 @@ def at_cost(every: IfDecided, labels: npt.NDArray[np.int64] | None, weights: Flo
             column_sums(edges, every.expected, square, every.paid, every.paid**2, *right)
         )
         counted = _from_below(column_sums(edges, every.expected, np.sign(weights)))[0]
-        total, squares, rows = float(weights.sum()), float(square.sum()), int(np.count_nonzero(weights))
+        total, squares = float(weights.sum()), float(square.sum())
     over, over_squares = total - decided, squares - of_squares
-    cost = _means(
+    means = _means(
         np.full(stops.size, total),
         paid + abstain_cost * over,
         paid_squares + abstain_cost**2 * over_squares,
         mixed + abstain_cost * over_squares,
         np.full(stops.size, squares),
-        rows,
+        costs,
     )
     accuracy = None if labels is None else shares(decided, hits[0], of_squares, hit_squares[0], counted)
-    return AtCost(stops, decided / total, accuracy, cost, abstain_cost)
+    return AtCost(stops, decided / total, accuracy, means, abstain_cost)
 
 
 def _from_below(of_bins: Floats) -> Floats:
@@ -127,10 +129,10 @@ def _cost_stops(expected: Floats, abstain_cost: float) -> Floats:
 
 
 def _means(
-    total: Floats, sums: Floats, squares: Floats, mixed: Floats, weight_squares: Floats, rows: int
+    total: Floats, sums: Floats, squares: Floats, mixed: Floats, weight_squares: Floats, costs: CostRange
 ) -> Means:
     """Return weighted means and their intervals from the sums of w, w x, w^2 x^2, w^2 x and w^2."""
     mean = sums / total
     variance = np.maximum(squares - 2 * mean * mixed + mean**2 * weight_squares, 0.0) / total**2
-    half = normal_half(np.sqrt(variance), rows)
-    return Means(mean, mean - half, mean + half)
+    rows = total**2 / weight_squares  # as many of equal weight (Kish)
+    return Means(mean, *cost_interval(mean, np.sqrt(variance), rows, costs))

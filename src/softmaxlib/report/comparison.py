@@ -3,13 +3,14 @@
 import json
 import os
 from dataclasses import dataclass
+from math import isnan
 from typing import Any, Literal, NamedTuple
 
 from .._files import write_text
 from .._html import panel
 from .as_json import as_json
 from .evaluation import Evaluation
-from .formats import number, share
+from .formats import TOO_FEW, number, p_is, share
 from .groups import Measured
 
 SHARES = ("accuracy", "calibration error", "share decided", "accuracy of the decided")
@@ -27,20 +28,31 @@ class FigureDifference:
     first, second : float
         The figure of each.
     difference : Measured
-        Second minus first, with its 95% bootstrap interval.
+        Second minus first, with its 95% bootstrap interval; its ends are NaN for fewer than 30 rows.
+    p_value : float
+        Chance of a difference as large, if the rows of both are exchanged at random; NaN for fewer than 30
+        rows. For the calibration error, at least the p-value of `metrics.calibration_test` of the model with
+        the larger error.
     better : "first", "second" or ""
-        Which is better by this figure; empty if the interval contains 0, or if a larger or smaller value is
+        Which is better by this figure; empty if the interval contains 0, if the p-value is above 0.05, for
+        fewer than 30 rows, or if neither a larger nor a smaller value is better.
     """
 
     figure: str
     first: float
     second: float
     difference: Measured
+    p_value: float
     better: Literal["first", "second", ""]
 
     def written(self, value: float) -> str:
         """Write the figure as the page and the command line do."""
         return share(value) if self.figure in SHARES else number(value)
+
+    @property
+    def is_of_few_rows(self) -> bool:
+        """Tell whether there are too few rows to judge the difference."""
+        return isnan(self.p_value)
 
     @property
     def written_difference(self) -> str:
@@ -49,8 +61,11 @@ class FigureDifference:
 
     @property
     def written_interval(self) -> str:
-        """Return the interval of the difference."""
-        return f"{self._signed(self.difference.lower)} to {self._signed(self.difference.upper)}"
+        """Return the interval of the difference and the p-value, or that there are too few rows for them."""
+        if self.is_of_few_rows:
+            return TOO_FEW
+        low, high = self._signed(self.difference.lower), self._signed(self.difference.upper)
+        return f"{low} to {high}, {p_is(self.p_value)}"
 
     def _signed(self, value: float) -> str:
         return f"{100 * value:+.2f}" if self.figure in SHARES else f"{value:+.3g}"
@@ -134,7 +149,7 @@ class Comparison:
         return panel(self.headline, self.sentences, ("Figure", *self.names, "Difference"), self.table())
 
     def table(self) -> list[tuple[str, str, str, str]]:
-        """Return the figures as texts: name, first, second, and the difference with its interval."""
+        """Return the figures as texts: name, first, second, and the difference with interval and p-value."""
         return [
             (
                 one.figure.capitalize(),

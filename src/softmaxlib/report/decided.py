@@ -14,6 +14,7 @@ from ..metrics.predictions import Floats
 from ..metrics.shares import WeightedShare, clopper_pearson, weighted_share
 from ..policy.figures import Weights
 from .at_cost import AtCost, at_cost, mean_of_rows
+from .cost_interval import CostRange, cost_range
 from .counts import Counts
 
 _LEVEL = 0.95
@@ -45,7 +46,10 @@ class Decided:
     mean_cost, expected_cost : float or None
         The mean cost of a row, and the mean that the policy expected; None for a rule without costs.
     cost_interval : tuple of float or None
-        The 95% interval of `mean_cost` by the normal law; NaN where there are fewer than 30 rows.
+        The 95% interval of `mean_cost`; NaN where there are fewer than 30 rows. It is Jeffreys' interval of a
+        share, for any costs: it allows for mistakes that did not occur on these rows.
+    cost_range : tuple of float or None
+        The least and the largest cost that a row can have.
     cost_without_rule : float or None
         What a row would have cost by always taking the most likely class; None for a rule without costs,
         or with actions of its own.
@@ -81,6 +85,7 @@ class Decided:
     mean_cost: float | None
     expected_cost: float | None
     cost_interval: tuple[float, float] | None
+    cost_range: CostRange | None
     cost_without_rule: float | None
     cost_curve: CostCurve | None
     at_cost: AtCost | None
@@ -108,6 +113,7 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
     names = rule.name_actions(outcomes.class_names)
     takes_classes = rule.takes_classes(outcomes.class_names)
     counts = np.bincount(taken, of_taken, len(names)).tolist()
+    possible = None if costs is None else cost_range(rule, outcomes, costs)
     sizes = covered = None
     if decision.sets is not None:
         sizes = np.bincount(decision.sets.sum(axis=1), weights, len(outcomes.class_names) + 1)
@@ -121,10 +127,11 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
         actions=() if takes_classes else tuple(map(ActionRows, names, counts)),
         mean_cost=None if costs is None else costs.mean,
         expected_cost=None if costs is None else costs.expected,
-        cost_interval=_cost_interval(costs, weights),
+        cost_interval=_cost_interval(costs, weights, possible),
+        cost_range=possible,
         cost_without_rule=None if costs is None else costs.without_rule,
         cost_curve=None if costs is None else costs.curve,
-        at_cost=_at_cost(costs, labels if takes_classes else None, weights),
+        at_cost=_at_cost(costs, labels if takes_classes else None, weights, possible),
         cost_threshold_curve=_thinned(costs),
         threshold=None if costs is None else costs.threshold,
         set_sizes=sizes,
@@ -141,16 +148,20 @@ def _interval(share: WeightedShare) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _cost_interval(costs: Costs | None, weights: Weights | None) -> tuple[float, float] | None:
-    if costs is None or costs.of_rows is None:
+def _cost_interval(
+    costs: Costs | None, weights: Weights | None, possible: CostRange | None
+) -> tuple[float, float] | None:
+    if costs is None or costs.of_rows is None or possible is None:
         return None
-    return mean_of_rows(costs.of_rows, weights)[1:]
+    return mean_of_rows(costs.of_rows, weights, possible)[1:]
 
 
-def _at_cost(costs: Costs | None, labels: IntArray | None, weights: Weights | None) -> AtCost | None:
-    if costs is None or costs.if_decided is None:
+def _at_cost(
+    costs: Costs | None, labels: IntArray | None, weights: Weights | None, possible: CostRange | None
+) -> AtCost | None:
+    if costs is None or costs.if_decided is None or possible is None:
         return None
-    return at_cost(costs.if_decided, labels, weights)
+    return at_cost(costs.if_decided, labels, weights, possible)
 
 
 def cost_places(curve: CostThresholdCurve, thresholds: Floats) -> npt.NDArray[np.int64]:

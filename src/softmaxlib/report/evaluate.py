@@ -206,7 +206,8 @@ def _evaluate(
     class_calibration = judge_classes(final, names)
     confusions = Confusions.of(truth, final.figure("most_likely"), weights, len(names))
     rule = None if policy is None else policy.rule
-    groups = None if named is None else compare_groups(final, named, rule, outcomes, costs, seed)
+    possible = None if decided is None else decided.cost_range
+    groups = None if named is None else compare_groups(final, named, rule, outcomes, costs, possible, seed)
     of_equal_weight = None if weights is None else effective_rows(weights)
     return Evaluation(
         rows=len(truth),

@@ -8,6 +8,7 @@ from .._text import printable
 from ..decisions.words import percent
 from .groups import Measured
 
+TOO_FEW = "too few rows to tell"
 _NO_FIGURE = "\u2013"
 
 
@@ -53,6 +54,11 @@ def chance(p_value: float) -> str:
     return f"{p_value:.3f}" if p_value < 0.01 else f"{p_value:.2f}"
 
 
+def p_is(p_value: float) -> str:
+    """Format a p-value as an equation."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.2g}"
+
+
 def moment(time: str) -> str:
     """Format a time for readers; return a text that is not a time unchanged."""
     try:
@@ -63,4 +69,4 @@ def moment(time: str) -> str:
 
 def _range(lower: str, upper: str, measured: Measured) -> str:
     """Format an interval, or say that there are too few rows for one."""
-    return f"{lower} to {upper}" if isfinite(measured.lower) else "too few rows to tell"
+    return f"{lower} to {upper}" if isfinite(measured.lower) else TOO_FEW

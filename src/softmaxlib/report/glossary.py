@@ -71,6 +71,11 @@ _COMPARED: Terms = [
         "shows how uncertain it is.",
     ),
     (
+        "Permutation test",
+        "The two results of each row change places at random, many times: a difference that is rarely as "
+        "large by chance is evidence. Rows that are not paired are dealt out to both again.",
+    ),
+    (
         "Paired",
         "Both models are judged on the same rows, and rows are drawn for both together, so that rows that "
         "are hard for both cancel out.",

@@ -12,20 +12,20 @@ from .._checks import RowGroups
 from ..decisions import Costs, Outcomes, Rule
 from ..errors import InvalidInputError
 from ..metrics import calibration_error
-from ..metrics._sums import mean_sums
-from ..metrics.bootstrap_interval import SUMS, draws_of_sums, intervals_of_sums
+from ..metrics.bootstrap_interval import SUMS, intervals_of_sums
 from ..metrics.calibration_test import calibration_test_of
 from ..metrics.group_tables import GroupDifference, adjusted_differences
 from ..metrics.normal_mean import LEAST_ROWS
 from ..metrics.predictions import Predictions
 from ..metrics.shares import clopper_pearson, weighted_share
 from ..policy.figures import Weights
+from .at_cost import mean_of_rows
+from .cost_interval import CostRange
 from .group_differences import Compared, permutation_p_value
 
 MISSING = "(missing)"
 _MOST_GROUPS = 1000
 _DRAWS = 500
-_MOST_DRAWN = 10_000  # more rows are drawn in random groups
 _BINS_OF_CONFIDENCE = 10
 _LEVEL = 0.95
 
@@ -68,7 +68,7 @@ class GroupFigures:
         Share of wrong decisions among them; None without a policy, for a rule that has actions of its own,
         and where none was decided.
     cost : Measured or None
-        Mean cost of a row (bootstrap interval); None for a rule without costs.
+        Mean cost of a row (interval as `Decided.cost_interval`); None for a rule without costs.
     """
 
     name: str
@@ -113,6 +113,7 @@ def compare_groups(
     rule: Rule | None,
     outcomes: Outcomes | None,
     costs: Costs | None,
+    possible: CostRange | None,
     seed: int,
 ) -> GroupComparison:
     """Judge each group of rows by itself, and test whether they differ."""
@@ -130,7 +131,7 @@ def compare_groups(
         if some.size:
             of_some = None if weights is None else weights[some]
             part = Predictions.of_logits(rows.values[some], rows.labels[some], of_some)
-            found.append(_figures(name, part, _part(values, some), seed))
+            found.append(_figures(name, part, _part(values, some), possible, seed))
     if len(found) < 2:
         return GroupComparison(tuple(found), ())
     confidence = rows.figure("confidence")
@@ -155,7 +156,9 @@ def _part(values: _Values, rows: IntArray) -> _Values:
     )
 
 
-def _figures(name: str, rows: Predictions, values: _Values, seed: int) -> GroupFigures:
+def _figures(
+    name: str, rows: Predictions, values: _Values, possible: CostRange | None, seed: int
+) -> GroupFigures:
     weights = rows.sample_weight
     test = calibration_test_of(rows, simulations=_DRAWS, seed=seed)
     low, high = np.quantile(test.null, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
@@ -168,7 +171,7 @@ def _figures(name: str, rows: Predictions, values: _Values, seed: int) -> GroupF
         calibration_p_value=float(test.p_value),
         decided=None if values.decided is None else _share(values.decided, weights),
         risk=_risk(values, weights),
-        cost=None if values.cost is None else _mean(values.cost, weights, seed),
+        cost=_cost(values, weights, possible),
     )
 
 
@@ -190,22 +193,10 @@ def _calibration_error(rows: Predictions, value: float, seed: int) -> Measured:
     return Measured(value, found.lower, found.upper)
 
 
-def _mean(values: npt.NDArray[np.float64], weights: Weights | None, seed: int) -> Measured:
-    """Return the mean, with its bootstrap interval."""
-    of_rows = np.ones(values.size) if weights is None else weights
-    value = float(np.average(values, weights=of_rows))
-    if values.size < LEAST_ROWS:
-        return Measured(value, np.nan, np.nan)
-    if values.size > _MOST_DRAWN:
-        (means,) = draws_of_sums([mean_sums(values, weights)], values.size, _DRAWS, seed)
-    else:
-        generator = np.random.default_rng(seed)
-        means = np.empty(_DRAWS)
-        for draw in range(_DRAWS):
-            rows = generator.integers(0, values.size, values.size)
-            means[draw] = np.average(values[rows], weights=of_rows[rows])
-    low, high = np.quantile(means, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2])
-    return Measured(value, float(low), float(high))
+def _cost(values: _Values, weights: Weights | None, possible: CostRange | None) -> Measured | None:
+    if values.cost is None or possible is None:
+        return None
+    return Measured(*mean_of_rows(values.cost, weights, possible))
 
 
 def _differences(

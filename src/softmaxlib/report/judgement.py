@@ -20,6 +20,7 @@ from ..metrics.bootstrap_interval import SUMS, Interval, intervals_of_sums
 from ..metrics.calibration_error import EQUAL_EDGES
 from ..metrics.calibration_test import CalibrationTest, calibration_test_of, fine_edges
 from ..metrics.confidence_histogram import histogram_edges
+from ..metrics.normal_mean import LEAST_ROWS
 from ..metrics.operating_points import (
     AtConfidence,
     AtThreshold,
@@ -31,7 +32,7 @@ from ..metrics.operating_points import (
 from ..metrics.predictions import Floats, Predictions
 from ..metrics.reliability_curve import reliability_curve_of
 from ..metrics.risk_coverage import DoubtGroups
-from ..metrics.shares import clopper_pearson, weighted_share
+from ..metrics.shares import clopper_pearson, effective_rows, weighted_share
 from ..policy import Figures
 from .counts import Counts
 
@@ -49,7 +50,7 @@ class Judgement:
     accuracy_interval : tuple of float
         95% interval of the accuracy (Clopper-Pearson; of weighted rows after Korn and Graubard).
     brier_interval : tuple of float
-        95% interval of the Brier score (bootstrap).
+        95% interval of the Brier score (bootstrap); NaN for fewer than 30 effective rows.
     chance_interval : tuple of float
         Where the calibration error would lie in 95 of 100 cases were the probabilities exactly right:
         it is never 0 on finitely many rows.
@@ -90,9 +91,12 @@ class Judgement:
 
 
 def brier_intervals(of_rows: Sequence[Predictions], seed: int) -> list[Interval]:
-    """Return the interval of the Brier score of several predictions of the same rows."""
+    """Return the interval of the Brier score of several predictions of the same rows; NaN for too few."""
     scores = [(SUMS[brier_score](one), one.mean(one.figure("brier_score"))) for one in of_rows]
-    return intervals_of_sums(scores, len(of_rows[0].labels), seed=seed)
+    found = intervals_of_sums(scores, len(of_rows[0].labels), seed=seed)
+    if effective_rows(of_rows[0].weights) >= LEAST_ROWS:
+        return found
+    return [one._replace(lower=np.nan, upper=np.nan) for one in found]
 
 
 def judge(

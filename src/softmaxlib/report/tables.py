@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..decisions import GroupCoverage
+from ..metrics.normal_mean import normal_interval
 from .decided import Decided
-from .formats import chance, number, share
+from .formats import TOO_FEW, chance, number, share
 from .groups import GroupFigures
 from .provenance import Origin, Provenance
 
@@ -25,20 +26,21 @@ def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
     figures = final.figures
     low, high = final.accuracy_interval
     chance_low, chance_high = final.chance_interval
-    width = 1.96 * figures.log_loss_error
-    rows = [
+    rows = figures.rows if evaluation.effective_rows is None else evaluation.effective_rows
+    loss_interval = normal_interval(figures.log_loss, figures.log_loss_error, rows, least=0.0)
+    listed = [
         ("accuracy", "larger is better", share, f"95% interval {share(low)} to {share(high)}"),
         (
             "log_loss",
             "smaller is better, in nats",
-            lambda value: f"{value:.4f}",
-            f"95% interval {figures.log_loss - width:.4f} to {figures.log_loss + width:.4f}",
+            _four_decimals,
+            _interval(loss_interval, _four_decimals),
         ),
         (
             "brier_score",
             "smaller is better, 0 to 2",
-            lambda value: f"{value:.4f}",
-            f"95% interval {final.brier_interval[0]:.4f} to {final.brier_interval[1]:.4f}",
+            _four_decimals,
+            _interval(final.brier_interval, _four_decimals),
         ),
         (
             "calibration_error",
@@ -56,7 +58,7 @@ def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
             "after": form(getattr(figures, name)),
             "known": known,
         }
-        for name, orientation, form, known in rows
+        for name, orientation, form, known in listed
     ]
     decided = [] if evaluation.decided is None else _of_decisions(evaluation.decided)
     return table + [
@@ -80,11 +82,15 @@ def _of_decisions(decided: Decided) -> list[tuple[str, str, str, str]]:
     return rows
 
 
+def _four_decimals(value: float) -> str:
+    return f"{value:.4f}"
+
+
 def _interval(ends: tuple[float, float] | None, form: Callable[[float], str]) -> str:
     if ends is None:
         return ""
     if not np.isfinite(ends[0]):
-        return "too few rows to tell"
+        return TOO_FEW
     return f"95% interval {form(ends[0])} to {form(ends[1])}"
 
 

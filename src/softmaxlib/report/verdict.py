@@ -8,7 +8,7 @@ from typing import Literal
 from ..policy import Audit
 from .class_calibration import REJECTED, ClassCalibration, misstated_classes, of_classes
 from .decided import Decided
-from .formats import share
+from .formats import p_is, share
 from .groups import GroupComparison
 from .judgement import Judgement
 
@@ -59,7 +59,7 @@ def give_verdict(
         grade = "caution"
         headline = "The probabilities can be believed, but a promise of the policy no longer holds"
     sentences = [_of_accuracy(final, effective_rows), _of_calibration(final), *of_classes(classes)]
-    if after is not None:
+    if after is not None and after.figures != before.figures:
         sentences.append(_of_improvement(before, after))
     if decided is not None:
         sentences.extend(_of_decisions(decided))
@@ -128,12 +128,20 @@ def _of_calibration(judgement: Judgement) -> str:
 
 
 def _of_improvement(before: Judgement, after: Judgement) -> str:
+    """Say what calibration changed: by how much, or that it does not show in the digits that are written."""
     old, new = before.figures, after.figures
     verb = "lowers" if new.log_loss <= old.log_loss else "raises"
-    return (
-        f"Calibration {verb} the log loss from {old.log_loss:.4f} to {new.log_loss:.4f} and takes the "
-        f"calibration error from {old.calibration_error:.1%} to {new.calibration_error:.1%}."
-    )
+    losses = f"{old.log_loss:.4f}", f"{new.log_loss:.4f}"
+    errors = f"{old.calibration_error:.1%}", f"{new.calibration_error:.1%}"
+    loss = _change(verb, "the log loss", *losses)
+    error = _change("takes", "the calibration error", *errors)
+    if losses[0] == losses[1] and errors[0] == errors[1]:
+        error = f"the calibration error at {errors[1]}"
+    return f"Calibration {loss} and {error}."
+
+
+def _change(verb: str, figure: str, old: str, new: str) -> str:
+    return f"leaves {figure} at {new}" if old == new else f"{verb} {figure} from {old} to {new}"
 
 
 def _of_decisions(decided: Decided) -> list[str]:
@@ -205,9 +213,5 @@ def _of_groups(groups: GroupComparison) -> str:
     if not differing:
         least = min(one.adjusted_p_value for one in groups.differences)
         return f"The {count} groups differ in nothing by more than chance (smallest p = {least:.2g})."
-    named = ", ".join(f"{one.figure} (p {_at(one.adjusted_p_value)})" for one in differing)
+    named = ", ".join(f"{one.figure} ({p_is(one.adjusted_p_value)})" for one in differing)
     return f"The {count} groups differ by more than chance in {named}."
-
-
-def _at(p_value: float) -> str:
-    return "< 0.001" if p_value < 0.001 else f"= {p_value:.2g}"

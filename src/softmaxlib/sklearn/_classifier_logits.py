@@ -12,6 +12,10 @@ from ..policy import logits_of
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
+_ADVICE = "; pass a classifier whose scores have one column for each of its classes_"
+# whose scores a search, a stack or another classifier around it passes on
+_INNER = ("best_estimator_", "final_estimator_", "estimator_")
+
 
 class Scores(NamedTuple):
     """Scores of a classifier for rows (n, K), which are probabilities or logits."""
@@ -25,17 +29,37 @@ class Scores(NamedTuple):
 
 
 def classifier_scores(classifier: Any, X: Any) -> Scores:
-    """Return the decision function if there is one, or else the probabilities."""
-    if hasattr(classifier, "decision_function"):
-        scores = np.array(classifier.decision_function(X), dtype=np.float64)
-        if scores.ndim == 1:  # two classes: the lead of the second
-            scores = np.column_stack([np.zeros(scores.size), scores])
-        return Scores(scores, False)
-    if not hasattr(classifier, "predict_proba"):
+    """Return the decision function if there is one, or else the probabilities: one column per class."""
+    has_logits = hasattr(classifier, "decision_function")
+    if not has_logits and not hasattr(classifier, "predict_proba"):
         raise UnsupportedTypeError(
             f"estimator must have decision_function or predict_proba, got {type(classifier).__name__}"
         )
-    return Scores(np.array(classifier.predict_proba(X), dtype=np.float64), True)
+    method = "decision_function" if has_logits else "predict_proba"
+    scores = np.array(getattr(classifier, method)(X), dtype=np.float64)
+    classes = classes_of(classifier).size
+    if has_logits and scores.ndim == 1 and classes == 2:  # the lead of the second
+        return Scores(np.column_stack([np.zeros(scores.size), scores]), False)
+    of_pairs = has_logits and classes > 2 and _scores_pairs(classifier)
+    if of_pairs or scores.shape[1:] != (classes,):
+        raise InvalidInputError(
+            f"estimator must give one score for each of its {classes} classes, got scores of shape "
+            f"{scores.shape} from {method} of {type(classifier).__name__}"
+            + (', one for each pair of classes; set decision_function_shape="ovr"' if of_pairs else _ADVICE)
+        )
+    return Scores(scores, not has_logits)
+
+
+def _scores_pairs(classifier: Any) -> bool:
+    """Tell whether scores are of pairs of classes, which are as many as the classes if these are three.
+
+    It is the last step of a pipeline that decides this, or the classifier inside another one.
+    """
+    if getattr(classifier, "decision_function_shape", None) == "ovo":
+        return True
+    inner = [getattr(classifier, name) for name in _INNER if hasattr(classifier, name)]
+    inner += [step for _, step in getattr(classifier, "steps", [])[-1:]]
+    return any(map(_scores_pairs, inner))
 
 
 def classes_of(classifier: Any) -> npt.NDArray[Any]:

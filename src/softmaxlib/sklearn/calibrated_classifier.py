@@ -56,10 +56,10 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     Parameters
     ----------
     estimator : classifier, default None
-        Any classifier with ``decision_function`` or ``predict_proba``. None means
-        ``SoftmaxClassifier(tol=1e-13)``. The logits are its decision function if there is one, or else the
-        logarithms of its probabilities. An exact 0, as in a vote of trees, is replaced by half the smallest
-        positive probability, as in `softmaxlib.Policy`.
+        Any classifier with ``decision_function`` or ``predict_proba``, of one column per class: a parameter
+        ``decision_function_shape`` must be "ovr". None means ``SoftmaxClassifier(tol=1e-13)``. The logits are
+        its decision function if there is one, or else the logarithms of its probabilities. An exact 0, as in
+        a vote of trees, is replaced by half the smallest positive probability, as in `softmaxlib.Policy`.
     method : str or calibration, default None
         A calibration of `softmaxlib.calibration`, or its name as on the command line: "temperature",
         "vector", "matrix", "isotonic", "histogram", "beta", "auto", ... None means ``TemperatureScaling()``.
@@ -134,7 +134,8 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         y : array_like, shape (n,)
             Class labels of any sortable type, at least two different ones.
         sample_weight : array_like, shape (n,), optional
-            Factors of the rows, not negative. A rule does not take them.
+            Factors of the rows, not negative. The calibration and the rule take them, and `estimator` does if
+            its ``fit`` has such a parameter.
         **params
             Metadata for the ``fit`` of `estimator`.
 
