@@ -219,7 +219,7 @@ def test_the_same_on_another_backend(other):
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }
     chosen = "the_layer or the_loss_is or late or masked or mixed_bfloat16 or narrow or log_softmax-compiled"
-    chosen += " or None-graph or outside or mistake_labels or without_a_mark"
+    chosen += " or None-graph or outside or mistake_labels or without_a_mark or steps"
     command = [sys.executable, "-m", "pytest", os.path.dirname(__file__), "-k", chosen]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]

@@ -11,6 +11,7 @@ pytest.importorskip("keras.layers")
 import keras
 from keras import ops
 
+import softmaxlib
 import softmaxlib.keras as ours
 from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
 from softmaxlib.keras._missing import explain_missing
@@ -20,6 +21,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 GRAPHS = keras.backend.backend() != "torch"
 X = np.random.default_rng(0).standard_normal((12, 2)).astype(np.float32)
 LABELS = np.arange(12) % 4
+DTYPES = ["float16", "bfloat16", "float32", "float64"]
+if keras.backend.backend() == "jax":  # which has float64 only where the whole program asks for it
+    DTYPES.pop()
 TWICE = "the loss takes logits and was given probabilities: softmax is applied twice"
 
 
@@ -37,9 +41,17 @@ LAST_LAYERS = {
 }
 
 
-def test_mistake_two_softmaxes_in_a_functional_model_warn():
+@pytest.mark.parametrize(
+    "last",
+    [
+        lambda start: keras.layers.Dense(4, activation="softmax")(start),
+        lambda start: ours.softmax(keras.layers.Dense(4)(start)),
+    ],
+    ids=["activation", "function"],
+)
+def test_mistake_two_softmaxes_in_a_functional_model_warn(last):
     start = keras.Input((2,))
-    model = keras.Model(start, keras.layers.Dense(4, activation="softmax")(start))
+    model = keras.Model(start, last(start))
     model.compile(loss=ours.CrossEntropy())
     with pytest.warns(SoftmaxlibWarning, match=TWICE):
         model.fit(X, LABELS, verbose=0)
@@ -74,6 +86,44 @@ def test_mistake_a_label_outside_the_classes(labels, options, words):
         ours.CrossEntropy(**options)(labels, np.zeros((2, 4), np.float32))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    ("labels", "place", "words"),
+    [
+        ([0, 1, np.nan, 1], 2, "got nan in row 2"),
+        ([0, 1.5, 2, 1], 1, "got 1.5 in row 1"),
+        ([np.inf, 1, 2, 1], 0, "got inf in row 0"),
+        ([[0, 1], [2, -0.5]], (1, 1), r"got -0.5 in row \(1, 1\)"),
+    ],
+)
+def test_mistake_labels_that_are_no_whole_numbers(labels, place, words, dtype):
+    logits = np.random.default_rng(0).standard_normal((*np.shape(labels), 4))
+    given = ops.cast(np.array(labels), dtype)
+    with pytest.raises(
+        InvalidInputError, match=rf"must be whole numbers in 0 to 3 \(4 classes\), {words}; to leave a row"
+    ):
+        ours.CrossEntropy()(given, logits)
+    mended = np.array(labels)
+    mended[place] = -1
+    expected = softmaxlib.cross_entropy(logits, np.nan_to_num(mended).astype(int), ignore_index=-1)
+    found = ours.CrossEntropy(ignore_index=-1)(ops.cast(mended, dtype), logits)
+    assert float(found) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.skipif(not GRAPHS, reason="labels are known everywhere with this backend")
+def test_mistake_labels_that_are_no_whole_numbers_are_of_no_class_in_a_graph():
+    """There they can't be refused. They count as labels out of range, whose loss is 0."""
+    model = keras.Sequential([keras.layers.Input((2,)), keras.layers.Dense(4)])
+    labels = np.arange(12) % 4 + np.where(np.arange(12) % 2, 0.5, 0.0)
+    labels[0] = np.nan
+    model.compile(loss=ours.CrossEntropy(reduction="sum"))
+    found = model.evaluate(X, labels.astype(np.float32), batch_size=12, verbose=0)
+    whole = np.flatnonzero(labels == np.floor(labels))
+    logits = model.predict(X, verbose=0).astype(float)
+    expected = softmaxlib.cross_entropy(logits[whole], labels[whole].astype(int), reduction="sum")
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
 def test_mistake_a_target_that_is_no_distribution():
     with pytest.raises(
         InvalidInputError, match=r"each row of target must be probabilities: .* got the sum 2"
@@ -95,6 +145,7 @@ def test_mistake_labels_of_rows_that_are_left_out_are_not_looked_at():
     keras.src.backend.set_keras_mask(logits, ops.convert_to_tensor([[True, False, False]]))
     if keras.src.backend.get_keras_mask(logits) is not None:  # JAX's arrays carry none
         assert float(ours.CrossEntropy()(labels, logits)) == pytest.approx(np.log(4))
+        assert float(ours.CrossEntropy()([[1.0, np.nan, 0.5]], logits)) == pytest.approx(np.log(4))
     ignoring = ours.CrossEntropy(ignore_index=-99)
     assert float(ignoring([1, -99], np.zeros((2, 4)))) == pytest.approx(np.log(4))
 

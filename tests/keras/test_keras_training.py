@@ -10,7 +10,7 @@ from keras import ops
 
 import softmaxlib
 import softmaxlib.keras as ours
-from softmaxlib.errors import InvalidInputError
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
 
@@ -157,6 +157,82 @@ def test_lengths_that_a_graph_learns_late(axis):
     p, log_p, sums = (getattr(softmaxlib, name)(exact, axis=axis) for name in names)
     np.testing.assert_allclose(both, p * 2 + log_p, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(total, np.ravel(sums), rtol=2e-6)
+
+
+def at_once(x):
+    """Return all functions of logits (rows, 4), masked and with a temperature of each row, side by side."""
+    cooling = 1 + ops.exp(x[:, 1])
+    given = np.array([True, True, False, True])
+    sums = [ours.logsumexp(x), ours.logsumexp(x, where=x > -1), ours.logsumexp(x, None, keepdims=True)]
+    return [
+        ours.softmax(x),
+        ours.softmax(x, where=x > 0),
+        ours.softmax(x, 0, where=given),
+        ours.softmax(x, (0, 1), temperature=2.0),
+        ours.softmax(x, temperature=cooling, where=ops.convert_to_tensor(given)),
+        ours.log_softmax(x),
+        ours.log_softmax(x, None, where=x > 0),
+        ours.log_softmax(x, temperature=cooling),
+        *sums,
+        ours.softmax(np.ones((5, 4), np.float32), where=x > 0),
+    ]
+
+
+def test_functions_are_steps_of_a_functional_model_that_is_saved(tmp_path):
+    """Of a batch whose length is not known; the values are those of the functions of numbers."""
+    logits = np.random.default_rng(5).standard_normal((5, 4)).astype(np.float32)
+    start = keras.Input((4,))
+    steps = at_once(start)
+    model = keras.Model(start, steps)
+    found, expected = model(logits), at_once(ops.convert_to_tensor(logits))
+    for step, one, other in zip(steps, found, expected, strict=True):
+        np.testing.assert_allclose(numpy(one), numpy(other), rtol=2e-6)
+        assert keras.backend.standardize_dtype(one.dtype) == step.dtype
+        pairs = zip(step.shape, one.shape, strict=True)
+        assert all(size in (None, length) for size, length in pairs)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    for one, other in zip(again(logits), found, strict=True):
+        np.testing.assert_array_equal(numpy(one), numpy(other))
+    both = keras.Model(start, steps[:2]).predict(logits, batch_size=2, verbose=0)
+    for one, other in zip(both, found, strict=False):
+        np.testing.assert_allclose(one, numpy(other), rtol=2e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "int32"])
+def test_dtypes_of_steps_are_those_of_the_functions(dtype):
+    start = keras.Input((4,), dtype=dtype)
+    for name in ("softmax", "log_softmax", "logsumexp"):
+        wanted = getattr(ours, name)(ops.cast(LOGITS[0], dtype)).dtype
+        assert getattr(ours, name)(start).dtype == keras.backend.standardize_dtype(wanted)
+
+
+def test_a_functional_model_learns_through_the_functions():
+    X, label = points()
+    start = keras.Input((2,))
+    hidden = keras.layers.Dense(4)(start)
+    cooling = ops.exp(keras.layers.Dense(1)(start))[:, 0]
+    model = keras.Model(start, ours.log_softmax(hidden, temperature=cooling))
+    model.compile(loss=ours.CrossEntropy(), optimizer=keras.optimizers.Adam(0.05))
+    before = model.evaluate(X, label, verbose=0)
+    model.fit(X, label, epochs=3, batch_size=20, verbose=0)
+    assert model.evaluate(X, label, verbose=0) < before
+
+
+def test_mistakes_are_named_while_a_functional_model_is_made():
+    start = keras.Input((4,))
+    with pytest.raises(InvalidInputError, match=r"where must broadcast to the shape \(None, 4\), got shape"):
+        ours.softmax(start, where=np.ones(3, bool))
+    with pytest.raises(InvalidInputError, match=r"temperature must be one number, or one per row"):
+        ours.log_softmax(start, temperature=keras.Input((2, 3)))
+    with pytest.raises(InvalidInputError, match=r"temperature must .* above 0, got 0.* argmax"):
+        ours.log_softmax(start, temperature=0)
+    with pytest.raises(InvalidInputError, match=r"temperature must be finite and above 0, got -1.0 at 1;"):
+        ours.softmax(start, 0, temperature=ops.convert_to_tensor([1.0, -1.0, 1.0, 1.0]))
+    with pytest.raises(np.exceptions.AxisError):
+        ours.logsumexp(start, 2)
+    with pytest.raises(UnsupportedTypeError, match="x must be real numbers, got dtype bool"):
+        ours.softmax(start > 0)
 
 
 class Cooled(keras.layers.Layer):

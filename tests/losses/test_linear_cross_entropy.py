@@ -113,6 +113,52 @@ def test_all_rows_ignored():
     assert linear_cross_entropy(FEATURES, WEIGHT, target, ignore_index=-1, reduction="sum") == 0
 
 
+@pytest.mark.parametrize(("rows", "columns"), [(0, 6), (4, 0), (0, 0)])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: ",".join(options) or "plain")
+@pytest.mark.parametrize("library", ["numpy", "torch", "array_api_strict", "jax.numpy"])
+def test_no_rows_or_no_features(rows, columns, reduction, options, library):
+    """Without features each logit is the bias. Without rows the mean is NaN, and the gradients are 0."""
+    xp = pytest.importorskip(library)
+    features, weight = xp.zeros((rows, columns)), xp.zeros((17, columns))
+    logits = np.zeros((rows, 17)) + options.get("bias", 0.0)
+    if "softcap" in options:
+        logits = options["softcap"] * np.tanh(logits / options["softcap"])
+    others = {name: value for name, value in options.items() if name not in ("bias", "softcap")}
+    expected = cross_entropy(logits, TARGET[:rows], reduction=reduction, **others)
+    target = xp.asarray(TARGET[:rows])
+    result = linear_cross_entropy_grad(features, weight, target, reduction=reduction, **options)
+    alone = linear_cross_entropy(features, weight, target, reduction=reduction, **options)
+    for found in (result.loss, alone):
+        np.testing.assert_allclose(np.asarray(found), expected, rtol=1e-6)
+    assert tuple(result.features_grad.shape) == (rows, columns)
+    assert tuple(result.weight_grad.shape) == (17, columns)
+    assert not np.asarray(result.weight_grad).any()
+    if not rows and "bias" in options:
+        np.testing.assert_array_equal(np.asarray(result.bias_grad), np.zeros(17))
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(0, 6), (4, 0), (0, 0)])
+def test_no_rows_or_no_features_are_differentiated_by_jax(rows, columns):
+    jax = pytest.importorskip("jax")
+    leaves = jax.numpy.zeros((rows, columns)), jax.numpy.zeros((17, columns))
+    gradients = jax.grad(linear_cross_entropy, argnums=(0, 1))(*leaves, jax.numpy.asarray(TARGET[:rows]))
+    for gradient, leaf in zip(gradients, leaves, strict=True):
+        np.testing.assert_array_equal(gradient, leaf)
+
+
+def test_integers_make_the_whole_layer_float64():
+    features, weight = rng.integers(-4, 5, size=(30, 6)), WEIGHT.astype(np.float32)
+    expected = linear_cross_entropy_grad(features.astype(float), weight.astype(float), TARGET, bias=BIAS)
+    for dtype in (np.int8, np.int64):
+        result = linear_cross_entropy_grad(features.astype(dtype), weight, TARGET, bias=BIAS)
+        for one, other in zip(result, expected, strict=True):
+            assert one.dtype == np.float64
+            np.testing.assert_array_equal(one, other)
+    result = linear_cross_entropy(weight, features[:17], TARGET[:17])
+    assert result == linear_cross_entropy(weight.astype(float), features[:17].astype(float), TARGET[:17])
+
+
 @pytest.mark.parametrize("softcap", [None, 5.0])
 def test_memory_stays_within_the_budget(softcap):
     budget, classes, columns, rows = 4 * 2**20, 6000, 32, 3000

@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 import softmaxlib
 import softmaxlib.torch as ours
+from softmaxlib.errors import UnsupportedTypeError
 
 pytestmark = pytest.mark.usefixtures("each_fast_path")
 
@@ -247,6 +248,16 @@ def test_the_operator_of_second_derivatives_on_a_gpu_and_its_own_derivatives():
         found = second(*map(fake.from_tensor, (*tensors, target)), *options)
     assert [one.shape for one in found] == [one.shape for one in tensors[1:]]
     assert torch.autograd.gradcheck(lambda *given: second(*given, target, *options), tensors)
+
+
+def test_class_weights_of_python_numbers_keep_all_digits_and_are_tensors_here():
+    input, target = problem(20)
+    weight = [0.1, 0.7, 1 / 3, 20.3]
+    expected = softmaxlib.cross_entropy(input.numpy(), target.numpy(), class_weight=weight)
+    assert softmaxlib.cross_entropy(input, target, class_weight=weight).item() == expected
+    for call in (lambda: ours.cross_entropy(input, target, weight), lambda: ours.CrossEntropyLoss(weight)):
+        with pytest.raises(UnsupportedTypeError, match=r"class_weight must be a tensor, got list; make one"):
+            call()
 
 
 def test_the_layer_takes_its_options_once():

@@ -111,6 +111,39 @@ def test_the_layer_keeps_its_weights_and_says_what_it_is():
     assert layer(x, y, torch.tensor(WHERE)).item() == half
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+@pytest.mark.parametrize("number", [0.1, 1 / 3, 3, [0.1, 0.7, 1.0, 20.3]])
+def test_a_python_number_keeps_all_its_digits(number, dtype):
+    x, y = tensors(X, Y)
+    x = x.to(dtype)
+    expected = softmaxlib.sigmoid_cross_entropy(x.numpy(), Y, pos_weight=number)
+    layer = ours.SigmoidCrossEntropyLoss(pos_weight=number)
+    for found in (
+        ours.sigmoid_cross_entropy(x, y, pos_weight=number),
+        softmaxlib.sigmoid_cross_entropy(x, y, pos_weight=number),
+        layer(x, y),
+        layer.double()(x, y),
+    ):
+        assert found.dtype == dtype
+        assert found.item() == expected
+
+
+def test_the_layer_takes_the_number_of_a_file_and_of_a_device_without_float64():
+    layer, older = ours.SigmoidCrossEntropyLoss(pos_weight=0.1), {"pos_weight": torch.tensor(0.7)}
+    assert layer.load_state_dict(older).missing_keys == []
+    assert layer.pos_weight.item() == older["pos_weight"].item()
+
+    def to_such_a_device(tensor):
+        if tensor.dtype == torch.float64:
+            raise TypeError("Cannot convert a MPS Tensor to float64 dtype")
+        return tensor.clone()
+
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), ours.SigmoidCrossEntropyLoss(pos_weight=0.1))
+    assert model._apply(to_such_a_device)[1].pos_weight.dtype == torch.float32
+    with pytest.raises(TypeError, match="float64"):
+        model.double()._apply(to_such_a_device)
+
+
 def test_what_is_refused():
     x, y = tensors(X, Y)
     with pytest.raises(InvalidInputError, match=r"target must lie in 0 to 1, got 2.0 at \(0, 0\)"):

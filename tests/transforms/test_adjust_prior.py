@@ -88,6 +88,71 @@ def test_other_errors():
         adjust_prior(0.0, SOURCE, TARGET)
 
 
+def perturbed(x, source, target, strength, axis):
+    """Return central differences of a weighted sum of the result, by each frequency of source and target."""
+    step, weight = 1e-6, np.cos(np.arange(x.size)).reshape(x.shape)
+
+    def energy(source, target):
+        # the frequencies are divided by their sum, as what is perturbed no longer sums to 1
+        shift = strength * (np.log(target / target.sum()) - np.log(source / source.sum()))
+        return (weight * (x + np.expand_dims(shift, 1 - axis))).sum()
+
+    moves = step * np.eye(source.size)
+    return (
+        [(energy(source + one, target) - energy(source - one, target)) / (2 * step) for one in moves],
+        [(energy(source, target + one) - energy(source, target - one)) / (2 * step) for one in moves],
+    )
+
+
+@pytest.mark.parametrize("learned", [("source",), ("target",), ("source", "target")])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_frequencies_that_are_learned_get_their_gradient_and_change_no_value(learned, dtype, axis):
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(5).normal(size=(3, 3))
+    logits = torch.tensor(x, dtype=getattr(torch, dtype))
+    given = {"source": torch.tensor(SOURCE), "target": torch.tensor(TARGET)}
+    constant = adjust_prior(logits, **given, strength=0.7, axis=axis)
+    for name in learned:
+        given[name].requires_grad_()
+    result = adjust_prior(logits, **given, strength=0.7, axis=axis)
+    torch.testing.assert_close(result, constant, rtol=4 * torch.finfo(constant.dtype).eps, atol=0)
+    weight = torch.cos(torch.arange(x.size)).view(3, 3)
+    found = torch.autograd.grad((weight * result).sum(), [given[name] for name in learned])
+    expected = dict(zip(given, perturbed(x, SOURCE, TARGET, 0.7, axis), strict=True))
+    for name, one in zip(learned, found, strict=True):
+        np.testing.assert_allclose(one, expected[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # PyTorch's own
+def test_forward_mode_and_rounded_frequencies_of_tensors():
+    torch = pytest.importorskip("torch")
+    logits, source, target = torch.zeros(1, 3), torch.tensor(SOURCE), torch.tensor(TARGET)
+    direction = torch.tensor([1.0, -2.0, 0.5], dtype=torch.float64)
+    with torch.autograd.forward_ad.dual_level():
+        dual = torch.autograd.forward_ad.make_dual(source, direction)
+        moved = torch.autograd.forward_ad.unpack_dual(adjust_prior(logits, dual, target)).tangent
+    np.testing.assert_allclose(moved[0], direction.sum() - direction / source, rtol=1e-6)
+    single = torch.tensor(SOURCE, dtype=torch.float32)
+    exact = adjust_prior(logits.double(), single, target)
+    for frequencies in (single.clone().requires_grad_(), torch.nn.Parameter(single)):
+        found = adjust_prior(logits.double(), frequencies, target)
+        torch.testing.assert_close(found, exact, rtol=1e-14, atol=0)
+
+
+def test_frequencies_that_are_learned_are_checked_and_may_be_zero():
+    torch = pytest.importorskip("torch")
+    learned = torch.tensor([0.7, 0.2, 0.2], requires_grad=True)
+    with pytest.raises(InvalidInputError, match=r"source must sum to 1, got 1\.1; divide counts"):
+        adjust_prior(torch.zeros(3), learned, TARGET)
+    target = torch.tensor([0.4, 0.6, 0.0], requires_grad=True)
+    result = adjust_prior(torch.zeros(3), SOURCE, target)
+    assert result[2] == -torch.inf
+    (gradient,) = torch.autograd.grad(torch.softmax(result, 0)[0], target)
+    assert torch.isfinite(gradient).all()
+    assert isinstance(adjust_prior(np.zeros(3), SOURCE, target), np.ndarray)
+
+
 @pytest.mark.parametrize("library", ["torch", "jax.numpy"])
 def test_rounded_frequencies_are_judged_by_their_own_dtype(library):
     xp = pytest.importorskip(library)

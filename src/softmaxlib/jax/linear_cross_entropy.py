@@ -101,7 +101,8 @@ def linear_cross_entropy(
     check_known_target(target, (), matrix.shape[0], True, options.ignore_index)
     rows = max(1, rows_of_logits(memory_budget, matrix.shape[0], matrix.dtype.itemsize) // _ARRAYS_AT_ONCE)
     blocks = max(1, -(-target.size // rows))
-    missing = (0, -(-target.size // blocks) * blocks - target.size)  # rows that fill up the last block
+    size = -(-target.size // blocks)  # of a block
+    missing = (0, size * blocks - target.size)  # rows that fill up the last one
 
     def of_block(matrix: Any, offset: Any, part: tuple[Any, Any]) -> tuple[jax.Array, jax.Array]:
         x, y = part
@@ -113,11 +114,10 @@ def linear_cross_entropy(
         return losses_of_rows(logits, y, None, None, options)
 
     def of_rows(features: Any, matrix: Any, offset: Any, target: Any) -> tuple[jax.Array, ...]:
+        width = features.shape[-1]
         parts = (
-            jnp.pad(features.reshape(-1, features.shape[-1]), (missing, (0, 0))).reshape(
-                blocks, -1, features.shape[-1]
-            ),
-            jnp.pad(target.reshape(-1), missing).reshape(blocks, -1),
+            jnp.pad(features.reshape(target.size, width), (missing, (0, 0))).reshape(blocks, size, width),
+            jnp.pad(target.reshape(-1), missing).reshape(blocks, size),
         )
         results = jax.lax.map(jax.checkpoint(partial(of_block, matrix, offset)), parts)
         return tuple(each.reshape(-1)[: target.size].reshape(target.shape) for each in results)

@@ -9,7 +9,7 @@ from .._arrays import known_values
 from .._checks import look_like_probabilities
 from .._warn import warn_user
 from ._marks import is_marked
-from .activations import softmax
+from .activations import LogitFunction, softmax
 from .layers import Softmax
 
 
@@ -32,7 +32,7 @@ def _looks_like_softmax(logits: Any, axis: int) -> bool:
 
 
 def _model_in_training_ends_in_softmax() -> bool:
-    """Look at the last layer of the model whose `compute_loss` calls the loss, if it has one output.
+    """Look at the last step of the model whose `compute_loss` calls the loss, if it has one output.
 
     Keras gives a loss the predictions alone. The stack is searched once per compilation, not in each step.
     """
@@ -48,7 +48,9 @@ def _model_in_training_ends_in_softmax() -> bool:
 def _ends_in_softmax(model: keras.Model) -> bool:
     if not isinstance(model, keras.Sequential) and len(getattr(model, "outputs", ())) != 1:
         return False
-    last = model.layers[-1]
+    last = getattr(model, "operations", model.layers)[-1]  # a functional model may end in a function
+    if isinstance(last, LogitFunction):
+        return last.function == "softmax"
     activation = getattr(last, "activation", None)
     return isinstance(last, (keras.layers.Softmax, Softmax)) or activation in (
         keras.activations.softmax,

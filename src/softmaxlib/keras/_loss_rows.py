@@ -2,10 +2,13 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 from keras import ops
 from keras.src.losses.loss import reduce_weighted_values
 
-from .._checks import check_target_shape, row_shape
+from .._arrays import known_values
+from .._checks import check_target_shape, first_place, row_shape, written_place
+from ..errors import InvalidInputError
 from . import _namespace
 
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
@@ -20,9 +23,9 @@ class RowLosses(NamedTuple):
 
 
 def as_target(target: Any, logits: Any, axis: int, ignore_index: int | None) -> Any:
-    """Return class indices of the shape of the rows, or class probabilities of that of the logits.
+    """Return labels of the shape of the rows, as given, or class probabilities of that of the logits.
 
-    Indices may have a class axis of length 1. Lengths that are known only when a graph runs fit any other.
+    Labels may have a class axis of length 1. Lengths that are known only when a graph runs fit any other.
     """
     target = _namespace.as_tensor(target, "y_true")
     if len(target.shape) == len(logits.shape) and target.shape[axis] == 1 != logits.shape[axis]:
@@ -36,8 +39,27 @@ def as_target(target: Any, logits: Any, axis: int, ignore_index: int | None) -> 
             other if None in (one, other) else one for one, other in zip(known, wanted, strict=True)
         )
     if check_target_shape(known, shape, rows, ignore_index):
-        return _namespace.as_index(target)
+        return target
     return ops.cast(target, logits.dtype)
+
+
+def check_whole_labels(labels: Any, mask: Any, classes: int) -> None:
+    """Check that labels given as floats are whole, if their values are known. Masked rows are not checked."""
+    if not _namespace.is_floating(labels.dtype):
+        return
+    values = known_values(labels, "y_true")
+    counted = True if mask is None else known_values(mask, "mask")
+    if values is None or counted is None:
+        return
+    values = values.astype(np.float64)
+    wrong = np.asarray(~(np.isfinite(values) & (values == np.floor(values))) & counted)
+    if wrong.any():
+        place = first_place(wrong)
+        raise InvalidInputError(
+            f"target must be whole numbers in 0 to {classes - 1} ({classes} classes), got {values[place]} "
+            f"in row {written_place(place)}; to leave a row out, give it a whole label, such as -1, as "
+            "ignore_index"
+        )
 
 
 def reduce_rows(rows: RowLosses, sample_weight: Any, reduction: Any, *, by_class: bool) -> Any:

@@ -97,15 +97,16 @@ def over_rows(mask: Any, shape: tuple[Any, ...]) -> Any:
 
 
 def as_index(labels: Any) -> Any:
-    """Convert labels to signed integers; one outside their range stays out of range."""
+    """Convert labels to signed integers; one outside their range, or no whole number, is out of range."""
     dtype = standard_dtype(labels.dtype)
     if dtype in ("int32", "int64"):
         return labels
     if dtype in ("uint32", "uint64"):
         labels = ops.minimum(labels, 2**31 - 1)
-    elif dtype.startswith(("float", "bfloat")):
-        labels = ops.clip(labels, -1e9, 1e9)
-    return ops.cast(labels, "int32")
+    if not is_floating(dtype):
+        return ops.cast(labels, "int32")
+    whole = ops.equal(labels, ops.floor(labels))  # not true of NaN
+    return ops.where(whole, ops.cast(ops.clip(labels, -1e9, 1e9), "int32"), -(2**31))
 
 
 def astype(x: Any, dtype: Any) -> Any:
@@ -118,6 +119,11 @@ def finfo(dtype: Any) -> Any:
     return np.finfo(standard_dtype(dtype))
 
 
+def is_floating(dtype: Any) -> Any:
+    """Return True for a floating dtype, in Keras's name or the backend's."""
+    return standard_dtype(dtype).startswith(("float", "bfloat"))
+
+
 def standard_dtype(dtype: Any) -> str:
     """Return the name that Keras has for a dtype of the backend."""
     return keras.backend.standardize_dtype(dtype)
@@ -126,9 +132,15 @@ def standard_dtype(dtype: Any) -> str:
 def as_floating(x: Any) -> tuple[Any, str]:
     """Return the tensor in a dtype to compute in, at least float32, and the dtype of the result."""
     x = as_tensor(x, "x")
-    dtype = standard_dtype(x.dtype)
+    wide, dtype = floating_dtypes(x.dtype)
+    return ops.cast(x, wide), dtype
+
+
+def floating_dtypes(dtype: Any) -> tuple[str, str]:
+    """Return the dtype to compute tensors of a dtype in, at least float32, and the dtype of the result."""
+    dtype = standard_dtype(dtype)
     if dtype.startswith(("int", "uint")):
         dtype = keras.config.floatx()
-    elif not dtype.startswith(("float", "bfloat")):
+    elif not is_floating(dtype):
         raise UnsupportedTypeError(f"x must be real numbers, got dtype {dtype}; convert with keras.ops.cast")
-    return ops.cast(x, "float64" if dtype == "float64" else "float32"), dtype
+    return "float64" if dtype == "float64" else "float32", dtype

@@ -53,6 +53,7 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = Non
     Notes
     -----
     As an activation it has the name ``"softmaxlib>softmax"``: ``Dense(4, activation="softmaxlib>softmax")``.
+    In a functional model it is one step. Import ``softmaxlib.keras`` before you load such a model.
 
     Examples
     --------
@@ -60,6 +61,8 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = Non
     >>> [round(float(p), 4) for p in softmaxlib.keras.softmax([2.0, 1.0, 0.1])]
     [0.659, 0.2424, 0.0986]
     """
+    if _any_step(x, temperature, where):
+        return LogitFunction("softmax", axis)(x, temperature=temperature, where=where)
     result = _apply(_generic.softmax, x, axis, where, temperature)
     return mark_probabilities(result)
 
@@ -101,6 +104,8 @@ def log_softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any =
     >>> float(softmaxlib.keras.log_softmax([0.0, -20.0])[0])
     -2.0611...e-09
     """
+    if _any_step(x, temperature, where):
+        return LogitFunction("log_softmax", axis)(x, temperature=temperature, where=where)
     return _apply(_generic.log_softmax, x, axis, where, temperature)
 
 
@@ -136,8 +141,71 @@ def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = Fa
     >>> float(softmaxlib.keras.logsumexp([1000.0, 1000.0]))
     1000.693...
     """
+    if _any_step(x, where):
+        return LogitFunction("logsumexp", axis, keepdims)(x, where=where)
     result = _apply(_generic.logsumexp, x, axis, where, keepdims=True)
     return result if keepdims else ops.squeeze(result, check_axis(axis, len(result.shape)))
+
+
+@keras.saving.register_keras_serializable(package="softmaxlib")
+class LogitFunction(keras.Operation):
+    """One of the functions as a step of a functional model, whose tensors have no numbers yet.
+
+    Parameters
+    ----------
+    function : {"softmax", "log_softmax", "logsumexp"}
+        The name of the function.
+    axis : int, sequence of int or None
+        The axes of the classes. None means all.
+    keepdims : bool or None
+        Whether the axes are kept with length 1. None for a function that does not reduce them.
+    name : str, optional
+        The name of the step in the model.
+    """
+
+    def __init__(
+        self, function: str, axis: Axis | list[int], keepdims: bool | None = None, name: str | None = None
+    ) -> None:
+        super().__init__(name=name)
+        self.function, self.keepdims = function, keepdims
+        self.axis = tuple(axis) if isinstance(axis, list) else axis
+
+    def call(self, x: Any, **operands: Any) -> Any:
+        """Evaluate the function. The operands may be a temperature and a mask."""
+        options = {} if self.keepdims is None else {"keepdims": self.keepdims}
+        return _FUNCTIONS[self.function](x, self.axis, **operands, **options)
+
+    def compute_output_spec(self, x: Any, temperature: Any = 1.0, where: Any = None) -> keras.KerasTensor:
+        """Check the operands, and return the shape and dtype of the result."""
+        x, where = _as_step(x, "x"), _as_step(where, "where")
+        shape, (_, dtype) = tuple(x.shape), _namespace.floating_dtypes(x.dtype)
+        axes = check_axis(self.axis, len(shape))
+        if where is not None:
+            _check_mask_shape(tuple(where.shape), shape)
+        if isinstance(temperature, int | float):
+            check_temperature(temperature)
+        else:
+            step = _as_step(temperature, "temperature")
+            if not _any_step(step):
+                check_known_row_numbers(step, "temperature")
+            row_operand_shape(tuple(step.shape), shape, axes, "temperature")
+        if self.keepdims is not None:
+            sizes = enumerate(shape)
+            shape = [1 if at in axes else size for at, size in sizes if self.keepdims or at not in axes]
+        return keras.KerasTensor(shape, dtype)
+
+
+_FUNCTIONS = {"softmax": softmax, "log_softmax": log_softmax, "logsumexp": logsumexp}
+
+
+def _any_step(*arguments: Any) -> bool:
+    """Return True if one of the arguments stands for a tensor in a functional model."""
+    return any(isinstance(one, keras.KerasTensor) for one in arguments)
+
+
+def _as_step(values: Any, name: str) -> Any:
+    """Return what stands for a tensor in a functional model, or an array as a tensor. None stays None."""
+    return values if values is None or _any_step(values) else _namespace.as_tensor(values, name)
 
 
 def _apply(definition: Any, x: Any, axis: Axis, where: Any, temperature: Any = None, **options: Any) -> Any:
@@ -169,12 +237,15 @@ def _apply(definition: Any, x: Any, axis: Axis, where: Any, temperature: Any = N
 
 def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:
     where = ops.cast(_namespace.as_tensor(where, "where"), "bool")
-    pairs = list(zip(where.shape[::-1], shape[::-1], strict=False))
-    if len(where.shape) > len(shape) or any(
-        size not in (None, 1, length) for size, length in pairs if length
-    ):
-        raise InvalidInputError(f"where must broadcast to the shape {shape}, got shape {tuple(where.shape)}")
+    _check_mask_shape(tuple(where.shape), shape)
     return where
+
+
+def _check_mask_shape(given: tuple[int | None, ...], shape: tuple[int | None, ...]) -> None:
+    """Refuse a mask whose shape does not broadcast. A length that is not known yet fits any other."""
+    pairs = zip(given[::-1], shape[::-1], strict=False)
+    if len(given) > len(shape) or any(size not in (None, 1, length) for size, length in pairs if length):
+        raise InvalidInputError(f"where must broadcast to the shape {shape}, got shape {given}")
 
 
 def _temperature_of_rows(temperature: Any, x: Any, axes: tuple[int, ...]) -> Any:

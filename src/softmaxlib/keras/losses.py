@@ -14,7 +14,7 @@ from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
 from . import _namespace
 from ._double_softmax import warn_of_double_softmax
-from ._loss_rows import RowLosses, as_target, reduce_rows
+from ._loss_rows import RowLosses, as_target, check_whole_labels, reduce_rows
 
 __all__ = ["CrossEntropy"]
 
@@ -52,7 +52,7 @@ class CrossEntropy(keras.losses.Loss):
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        If an option is outside its range, or a label is out of range.
+        If an option is outside its range, or a label is out of range or no whole number.
 
     Warns
     -----
@@ -66,7 +66,8 @@ class CrossEntropy(keras.losses.Loss):
     The loss has the name ``"softmaxlib>CrossEntropy"``: ``model.compile(loss="softmaxlib>CrossEntropy")``.
 
     Labels are checked if their values are known: always with PyTorch, and outside of graphs with TensorFlow
-    (``run_eagerly=True``) and JAX. In a graph, a label out of range has loss 0.
+    (``run_eagerly=True``) and JAX. In a graph, a label that is out of range, NaN or no whole number has loss
+    0.
 
     Examples
     --------
@@ -125,6 +126,9 @@ class CrossEntropy(keras.losses.Loss):
             mask = _namespace.over_rows(ops.cast(mask, "bool"), lengths[:axis] + lengths[axis + 1 :])
             logits = ops.where(ops.expand_dims(mask, axis), logits, 0.0)
             target = target if by_index else ops.where(ops.expand_dims(mask, axis), target, 0.0)
+        if by_index:
+            check_whole_labels(target, mask, lengths[axis])
+            target = _namespace.as_index(target)
         self._check_target(target, mask, logits, axis)
         options = vars(self.options) | {"axis": axis}
         del options["reduction"]

@@ -5,6 +5,8 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from .._arrays import Array, bring, cast, foreign_namespace, real_operands
 from .._checks import check_layer_shapes
 from .._frameworks import Adapter, adapter_of
@@ -74,6 +76,7 @@ class Layer(NamedTuple):
         return counted if self.options.reduction == "mean" else xp.ones_like(counted)
 
 
+@np.errstate(all="ignore")  # some libraries compute with NumPy
 def linear_cross_entropy(layer: Layer) -> Array:
     """Compute the loss. It is differentiable if the library's arrays are."""
     adapter = adapter_of(layer.features)
@@ -83,11 +86,13 @@ def linear_cross_entropy(layer: Layer) -> Array:
     return layer.reduce([cross_entropy(logits, target, each) for _, logits, target in layer.blocks()])
 
 
+@np.errstate(all="ignore")  # some libraries compute with NumPy
 def linear_cross_entropy_grad(layer: Layer) -> tuple[Array, Array, Array, Array | None]:
     """Compute the loss and its gradients with respect to features, weight and bias."""
     xp, each = layer.namespace, replace(layer.options, reduction="none")
     losses, of_features = [], [xp.zeros_like(layer.features[:0, :])]
-    of_weight, of_bias = xp.zeros_like(layer.weight), xp.zeros_like(layer.weight[:, 0])
+    of_weight = xp.zeros_like(layer.weight)
+    of_bias = xp.sum(of_weight, axis=1)
     denominator = layer.denominator()
     for features, logits, target in layer.blocks():
         loss, gradient = cross_entropy_grad(logits, target, each)
@@ -128,5 +133,6 @@ def bring_layer(
     label = bring(namespace, target, like)
     shape, of_bias = tuple(label.shape), None if offset is None else tuple(offset.shape)
     check_layer_shapes(tuple(rows.shape), tuple(matrix.shape), of_bias, shape)
-    rows, label = namespace.reshape(rows, (-1, rows.shape[-1])), namespace.reshape(label, (-1,))
+    label = namespace.reshape(label, (-1,))
+    rows = namespace.reshape(rows, (label.shape[0], rows.shape[-1]))
     return Layer(namespace, rows, matrix, offset, label, softcap, options, rows.shape[0], dtype, shape)

@@ -114,7 +114,8 @@ def linear_cross_entropy(
     Parameters
     ----------
     features : array_like, shape (..., D)
-        float32 or float64. Tensors and arrays of other libraries may also be in half precision.
+        float32 or float64. Tensors and arrays of other libraries may also be in half precision. Integers are
+        computed in float64, and then the whole layer is.
     weight : array_like, shape (K, D)
         One row per class, in the dtype of `features`.
     target : array_like of int, shape (...)
@@ -140,7 +141,7 @@ def linear_cross_entropy(
         If shapes do not match, a label is out of range (the message names its row), an option is outside its
         range, or `memory_budget` is too small for one row of logits.
     UnsupportedTypeError
-        If a dtype is not float32 or float64, or if two dtypes differ.
+        If a dtype is not float32 or float64, or if those of features and weight differ.
 
     Notes
     -----
@@ -256,7 +257,7 @@ def linear_cross_entropy_grad(
             bias_grad += np.ones(logits.shape[0], logits.dtype) @ logits
     return LinearLossAndGradient(
         layer.reduce(losses),
-        features_grad.reshape(*layer.row_shape, -1),
+        features_grad.reshape(*layer.row_shape, layer.features.shape[1]),
         weight_grad,
         None if bias_grad is None else bias_grad.astype(layer.features.dtype),
     )
@@ -306,7 +307,7 @@ def _check_layer(
     *,
     gradient: bool,
 ) -> _Layer:
-    rows, matrix = _check_operand(features, "features"), _check_operand(weight, "weight")
+    rows, matrix = _check_operands(features, weight)
     if rows.dtype != matrix.dtype:
         raise UnsupportedTypeError(
             f"features and weight must have one dtype, got {rows.dtype} and {matrix.dtype}; "
@@ -318,7 +319,7 @@ def _check_layer(
     softcap = check_softcap(softcap)
     label, counted = check_index_target(labels, matrix.shape[0], options.ignore_index)
     return _Layer(
-        rows.reshape(-1, rows.shape[-1]),
+        rows.reshape(labels.size, rows.shape[-1]),
         matrix if matrix.flags.forc else np.ascontiguousarray(matrix),
         offset,
         softcap,
@@ -346,6 +347,15 @@ def _bring_layer(
     size = layer.namespace.finfo(layer.weight.dtype).bits // 8
     rows, _ = _share_budget(layer.weight.shape, size, layer.target.shape[0], memory_budget, twice=True)
     return layer._replace(rows_at_once=rows)
+
+
+def _check_operands(features: Array, weight: Array) -> tuple[FloatArray, FloatArray]:
+    """Return features and weight as floating arrays, both in float64 if one of them holds integers."""
+    given = as_numpy(features, "features"), as_numpy(weight, "weight")
+    rows, matrix = _check_operand(given[0], "features"), _check_operand(given[1], "weight")
+    if any(array.dtype.kind in "iu" for array in given):
+        return rows.astype(np.float64, copy=False), matrix.astype(np.float64, copy=False)
+    return rows, matrix
 
 
 def _check_operand(values: Array, name: str) -> FloatArray:

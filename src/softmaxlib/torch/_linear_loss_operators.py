@@ -16,6 +16,12 @@ from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_a
 _PRODUCT = 128 * 2**20  # bytes of a product that is added to a gradient
 
 
+def under_autocast(tensor: Tensor) -> bool:
+    """Return True under autocast for the device of the tensor. Some devices, such as meta, have none."""
+    device = tensor.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
 class _Head(NamedTuple):
     """A linear layer and its loss, computed by blocks of rows."""
 
@@ -58,9 +64,9 @@ class _Head(NamedTuple):
         self, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, factor: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
         """Return the loss of each row, and the gradients of their sum with a factor for each row."""
-        losses = []
         kernels = self._kernels(weight)
         wide = widened(weight).dtype
+        losses = input.new_empty(input.shape[0], dtype=wide)
         of_input, of_weight = torch.empty_like(input), torch.zeros_like(weight, dtype=wide)
         of_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
         for start in range(0, input.shape[0], self.rows_at_once):
@@ -77,14 +83,14 @@ class _Head(NamedTuple):
                     loss = kernels.losses_and_derivatives(logits, target[part], options)
                 gradient = logits
             gradient = gradient if slope is None else gradient * slope
-            losses.append(loss)
+            losses[part] = loss
             # the factors multiply the narrow matrices, to save passes over the wide one
             torch.mul(gradient.to(weight.dtype) @ weight, scale.unsqueeze(1), out=of_input[part])
             _add_product(of_weight, gradient, rows, scale)
             if of_bias is not None:
                 of_bias += widened(gradient).T @ scale
         return (
-            torch.cat(losses).to(wide),
+            losses,
             of_input,
             of_weight.to(weight.dtype),
             None if of_bias is None else of_bias.to(weight.dtype),
@@ -131,7 +137,7 @@ def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor) -
         total.addmm_(widened(gradient).T, widened(rows) * scale.unsqueeze(1))
         return
     transposed, scaled = gradient.T.to(rows.dtype), (rows * scale.unsqueeze(1)).to(rows.dtype)
-    step = max(1024, _PRODUCT // (total.shape[1] * total.element_size()))
+    step = max(1024, _PRODUCT // max(1, total.shape[1] * total.element_size()))
     for start in range(0, len(total), step):
         part = slice(start, start + step)
         if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: products of half precision, summed in float32

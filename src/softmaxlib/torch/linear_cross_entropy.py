@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.compiler import is_exporting
 
-from .._arrays import check_real_dtype
+from .._arrays import dtype_name
 from .._checks import (
     check_ignore_index,
     check_label_smoothing,
@@ -16,9 +16,10 @@ from .._checks import (
     check_softcap,
     rows_of_logits,
 )
+from ..errors import UnsupportedTypeError
 from . import _linear_loss_operators as operators
 from ._distributed import is_distributed
-from ._operators import check_tensor
+from ._operators import as_floating, check_tensor
 from .losses import IGNORE_INDEX
 
 __all__ = ["linear_cross_entropy"]
@@ -47,13 +48,13 @@ def linear_cross_entropy(
     Parameters
     ----------
     input : Tensor, shape (..., features)
-        The input of the layer.
+        The input of the layer. Integers are computed in float64, and then the whole layer is.
     weight : Tensor, shape (K, features)
-        The weight of the layer. A DTensor may be sharded along its classes.
+        The weight of the layer, in the dtype of `input`. A DTensor may be sharded along its classes.
     target : Tensor of int, shape (...)
         Class indices.
     bias : Tensor, shape (K,), optional
-        The layer's bias.
+        The layer's bias. It is converted to the dtype of `weight`.
     softcap : float, optional
         The logits become ``softcap * tanh(logits / softcap)``.
     label_smoothing, ignore_index, z_loss, reduction
@@ -71,6 +72,9 @@ def linear_cross_entropy(
     ------
     softmaxlib.errors.InvalidInputError
         As `softmaxlib.torch.cross_entropy`, and if the budget is too small for one row.
+    softmaxlib.errors.UnsupportedTypeError
+        If input, weight or bias are bool or complex, or if the dtypes of input and weight differ. Autocast
+        brings all but float64 to one dtype.
 
     Notes
     -----
@@ -93,13 +97,7 @@ def linear_cross_entropy(
     tensor(0.5514)
     """
     check_tensor(target, "target")
-    check_tensor(input, "input")
-    check_tensor(weight, "weight")
-    if bias is not None:
-        check_tensor(bias, "bias")
-        check_real_dtype(bias.dtype, "bias")
-    check_real_dtype(input.dtype, "input")
-    check_real_dtype(weight.dtype, "weight")
+    input, weight, bias = _as_layer(input, weight, bias)
     if memory_budget is None:
         memory_budget = _BUDGET if weight.device.type == "cpu" else _BUDGET_ON_A_GPU
     if is_distributed(weight):
@@ -126,7 +124,7 @@ def linear_cross_entropy(
     wanted = any(leaf.requires_grad for leaf in leaves) or torch._C._are_functorch_transforms_active()
     operator = operators.definition if is_exporting() else operators.linear_cross_entropy
     loss, *_ = operator(
-        input.reshape(-1, input.shape[-1]),
+        input.reshape(target.numel(), input.shape[-1]),
         weight,
         bias,
         target.reshape(-1),
@@ -139,7 +137,22 @@ def linear_cross_entropy(
         torch.is_grad_enabled() and wanted,
     )
     loss = loss.view(target.shape) if reduction == "none" else loss
-    return loss if torch.is_autocast_enabled(input.device.type) else loss.to(input.dtype)
+    return loss if operators.under_autocast(input) else loss.to(input.dtype)
+
+
+def _as_layer(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Return the layer in one floating dtype, or in dtypes that autocast brings to one."""
+    rows, matrix = as_floating(input, None), as_floating(weight, None, "weight")
+    if not (input.is_floating_point() and weight.is_floating_point()):  # integers are computed in float64
+        rows, matrix = rows.double(), matrix.double()
+    if rows.dtype != matrix.dtype and (
+        torch.float64 in (rows.dtype, matrix.dtype) or not operators.under_autocast(rows)
+    ):
+        raise UnsupportedTypeError(
+            f"input and weight must have one dtype, got {dtype_name(rows.dtype)} and "
+            f"{dtype_name(matrix.dtype)}; convert the smaller"
+        )
+    return rows, matrix, None if bias is None else as_floating(bias, None, "bias").to(matrix.dtype)
 
 
 def _by_shards(input: Tensor, weight: Tensor, *arguments: Any, **options: Any) -> Tensor:

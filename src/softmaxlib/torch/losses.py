@@ -118,6 +118,8 @@ def cross_entropy(
         )
     input = as_floating(input, None)
     check_tensor(target, "target")
+    if class_weight is not None:
+        check_tensor(class_weight, "class_weight")
     dim = 1 if input.dim() > 1 else 0
     if target.is_floating_point() and ignore_index == IGNORE_INDEX:
         ignore_index = None

@@ -18,6 +18,8 @@ from ._operators import as_floating, check_tensor, check_where
 
 __all__ = ["SigmoidCrossEntropyLoss", "sigmoid_cross_entropy"]
 
+_WITHOUT_FLOAT64 = ("mps",)  # devices
+
 
 def sigmoid_cross_entropy(
     input: Tensor,
@@ -90,7 +92,7 @@ def sigmoid_cross_entropy(
     check_tensor(target, "target")
     check_binary_target_dtype(target.dtype)
     if pos_weight is not None and not isinstance(pos_weight, Tensor):
-        pos_weight = _as_weight(pos_weight, dtype=input.dtype, device=input.device)
+        pos_weight = _as_weight(pos_weight, input.device)
     if is_compiling() or torch._C._get_tracing_state() is None:
         if target.shape != input.shape:
             raise InvalidInputError(
@@ -113,10 +115,11 @@ def sigmoid_cross_entropy(
     return operators.sigmoid_cross_entropy(input, target, *options)
 
 
-def _as_weight(pos_weight: Tensor | float, **like: Any) -> Tensor:
-    """Return a number, or several, as a tensor."""
+def _as_weight(pos_weight: float, device: torch.device | None = None) -> Tensor:
+    """Return a number, or several, as a tensor of float64, which keeps all digits of Python's numbers."""
+    dtype = torch.float32 if device is not None and device.type in _WITHOUT_FLOAT64 else torch.float64
     try:
-        return torch.as_tensor(pos_weight, **like)
+        return torch.as_tensor(pos_weight, dtype=dtype, device=device)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise UnsupportedTypeError(
             f"pos_weight must be a number or a tensor, got {type(pos_weight).__name__}: {error}"
@@ -131,7 +134,7 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
     weight : Tensor, broadcastable to the logits, optional
         One weight per element or per label, stored as a buffer.
     pos_weight : Tensor or float, broadcastable to the logits, optional
-        Additional weight of the positive outcome, stored as a buffer.
+        Additional weight of the positive outcome, stored as a buffer. A number is stored in float64.
     reduction, label_smoothing, focal_gamma
         As in `softmaxlib.torch.sigmoid_cross_entropy`.
 
@@ -164,7 +167,9 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
         if weight is not None:
             check_tensor(weight, "weight")
         self.register_buffer("weight", weight)
-        self.register_buffer("pos_weight", None if pos_weight is None else _as_weight(pos_weight))
+        if pos_weight is not None and not isinstance(pos_weight, Tensor):
+            pos_weight = _as_weight(pos_weight)
+        self.register_buffer("pos_weight", pos_weight)
         self.options = {
             "reduction": reduction,
             "label_smoothing": label_smoothing,
@@ -176,6 +181,16 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
         return sigmoid_cross_entropy(
             input, target, self.weight, pos_weight=self.pos_weight, where=where, **self.options
         )
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
+        """Move or convert the layer. A device without float64, such as MPS, gets the numbers in float32."""
+        try:
+            return super()._apply(fn, recurse)
+        except TypeError:
+            if self.pos_weight is None or self.pos_weight.dtype != torch.float64:
+                raise
+            self.pos_weight = self.pos_weight.float()
+            return super()._apply(fn, recurse)
 
     def extra_repr(self) -> str:
         """Return the text between the brackets of ``repr``."""

@@ -1,5 +1,6 @@
 """Correction of logits for other class frequencies."""
 
+import sys
 from types import ModuleType
 from typing import Any
 
@@ -35,7 +36,7 @@ def adjust_prior(x: Array, /, source: Array, target: Array, strength: float = 1.
         Logits (or log-probabilities). Integers are converted to float64.
     source, target : array_like, shape (K,)
         Class frequencies in the training data and in use. They must not be negative, and must sum to 1. A
-        class with target 0 gets logit -inf.
+        class with target 0 gets logit -inf. Tensors of PyTorch and traced arrays of JAX get a gradient.
     strength : float
         1 for Bayes' rule, 0 for no change. Must not be negative.
     axis : int
@@ -139,6 +140,8 @@ def _shift(source: Array, target: Array, strength: float) -> Array:
             f"target must be 0 where source is 0, got {after[place]} for class {place}; "
             "a model that never saw a class knows nothing about it: smooth the source, or drop the class"
         )
+    if _is_differentiated(source) or _is_differentiated(target):
+        return _traced_shift(source, target, factor)
     if factor == 0:
         return np.zeros(before.size)
     possible = after > 0
@@ -146,9 +149,19 @@ def _shift(source: Array, target: Array, strength: float) -> Array:
     return factor * np.log(ratio, out=np.full(before.size, -np.inf), where=possible)
 
 
+def _is_differentiated(array: Array) -> bool:
+    """Return True for a tensor of PyTorch with a derivative, in either mode. JAX hides the values of such."""
+    torch = sys.modules.get("torch")
+    if torch is None or not isinstance(array, torch.Tensor):
+        return False
+    return array.requires_grad or torch.autograd.forward_ad.unpack_dual(array).tangent is not None
+
+
 def _traced_shift(source: Array, target: Array, factor: float) -> Array:
-    """Return the shift for traced frequencies, whose values are not known yet. Only shapes are checked."""
-    xp, (before, after), _ = real_operands({"source": source, "target": target})
+    """Return the shift in array operations, in float64 if the library has it. Only shapes are checked."""
+    xp, (before, after), dtype = real_operands({"source": source, "target": target})
+    widest = xp.__array_namespace_info__().dtypes(kind="real floating").get("float64", dtype)
+    before, after = xp.astype(before, widest), xp.astype(after, widest)
     for name, prior in (("source", before), ("target", after)):
         _check_one_dimension(name, prior.shape)
     _check_same_classes(before.shape, after.shape)

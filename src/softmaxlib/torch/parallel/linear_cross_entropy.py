@@ -12,6 +12,7 @@ from torch.distributed import ProcessGroup
 from ... import _generic
 from ..._checks import check_integer, check_label_dtype, check_layer_shapes, check_softcap, rows_of_logits
 from ...errors import InvalidInputError
+from .._linear_loss_operators import under_autocast
 from .._operators import as_floating, check_tensor, widened
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, claim_of, label_of
@@ -149,7 +150,7 @@ class _Layer:
             wide=input.dtype == torch.float64,
             with_entropy=False,
             device=input.device,
-            dtype=widened(input).dtype if torch.is_autocast_enabled(input.device.type) else input.dtype,
+            dtype=widened(input).dtype if under_autocast(input) else input.dtype,
             block=max(1, classes) * rows_of_logits(self.memory_budget, classes, _BYTES),
         )
         asked = self.with_gradient and input.requires_grad
@@ -222,7 +223,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
         keep_for_backward(ctx, result)
         ctx.layer, ctx.group = layer, group
         loss = result.loss if result.denominator is not None else result.loss.view(arguments.target.shape)
-        return loss.to(widened(input).dtype if torch.is_autocast_enabled(input.device.type) else input.dtype)
+        return loss.to(widened(input).dtype if under_autocast(input) else input.dtype)
 
     @staticmethod
     @once_differentiable
