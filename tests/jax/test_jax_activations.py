@@ -155,3 +155,40 @@ def test_the_mask_of_an_empty_array_is_checked(function):
         InvalidInputError, match=r"where must broadcast to the shape \(2, 0\), got shape \(7,\)"
     ):
         getattr(ours, function)(jnp.zeros((2, 0)), where=jnp.ones(7, bool))
+
+
+@pytest.mark.usefixtures("optimized")
+@pytest.mark.parametrize("alpha", [1.3, 1.5, 2.0, 2.5, 4.0, 10.0])
+def test_entmax_of_one_class_is_1(alpha):
+    x = jnp.asarray([[0.0], [-3.0], [jnp.nan], [-jnp.inf]])
+    expected = np.array([[1.0], [1.0], [np.nan], [np.nan]])
+    where = jnp.asarray([[True], [False], [True], [False]])
+    for order in (alpha, jnp.full((1, 1), alpha)):
+
+        def function(x, order=order, **options):
+            return ours.entmax(x, order, **options)
+
+        np.testing.assert_array_equal(function(x), expected)
+        np.testing.assert_array_equal(jax.jit(function)(x), expected)
+        np.testing.assert_array_equal(function(x, where=where), [[1.0], [0.0], [np.nan], [0.0]])
+        np.testing.assert_array_equal(jax.grad(lambda x: function(x).sum())(x[:2]), 0)
+        np.testing.assert_array_equal(jax.jvp(function, (x[:2],), (x[:2],))[1], 0)
+    np.testing.assert_array_equal(ours.entmax(jnp.zeros((5, 1, 3)), alpha, 1), 1)
+
+
+@pytest.mark.usefixtures("optimized")
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("classes", [10, 1000])
+def test_entmax_of_equal_logits_is_even_at_any_order(classes, dtype):
+    x, rounding = jnp.full((2, classes), 3.25, dtype), 10 * float(jnp.finfo(dtype).eps)
+    for alpha in (1.7, 2.5, 20.0):
+        for order in (alpha, jnp.full(2, alpha, dtype)):
+            total, gradient = jax.value_and_grad(lambda x, order=order: ours.entmax(x, order)[0].sum())(x)
+            np.testing.assert_allclose(total, 1, rtol=rounding)
+            np.testing.assert_allclose(gradient, 0, atol=rounding * float(classes) ** (alpha - 1))
+            np.testing.assert_allclose(ours.entmax(x, order), 1 / classes, rtol=rounding)
+
+
+def test_a_step_of_bisection_is_compiled_once():
+    program = jax.jit(lambda x: ours.entmax(x, 2.5)).lower(jnp.zeros(8)).as_text()
+    assert program.count("log_plus_one") < 10

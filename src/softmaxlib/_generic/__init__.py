@@ -28,11 +28,13 @@ from .losses import (
 )
 from .rows import from_rows, places_along, to_rows, with_axes
 from .simplex import entmax, entmax_order_slope, gumbel_softmax, gumbel_softmax_vjp, simplex_vjp
+from .temperature import at_least_normal
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
 
 __all__ = [
     "adjust_prior",
     "adjust_prior_vjp",
+    "at_least_normal",
     "cross_entropy",
     "cross_entropy_grad",
     "cross_entropy_terms",

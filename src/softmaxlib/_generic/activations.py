@@ -4,6 +4,7 @@ from types import ModuleType
 
 from .._arrays import Array, Axis, device_of, stop_gradient
 from .rows import largest_place, to_rows, with_axes
+from .temperature import at_least_normal
 
 
 def softmax(
@@ -26,7 +27,7 @@ def softmax(
         total = total + xp.exp(sink)
     elif where is not None:
         total = xp.where(xp.any(where, axis=axis, keepdims=True), total, 1.0)
-    return weight / total
+    return weight / total if where is None else xp.where(where, weight / total, 0.0)
 
 
 def log_softmax(
@@ -130,17 +131,23 @@ def _shifted(
         sink = xp.zeros_like(largest) + sink  # lies over devices as the rows do
         largest = xp.where(sink > largest, sink, largest)
     if where is not None:  # a whole row masked: nothing to subtract, and no NaN from inf - inf
-        largest = xp.where(xp.any(where, axis=axis, keepdims=True), largest, 0.0 if sink is None else sink)
+        some = xp.any(where, axis=axis, keepdims=True)
+        largest = xp.where(some, largest, 0.0)
+        sink = None if sink is None else xp.where(some, sink, 0.0)
         x = xp.where(where, x, largest)
     shifted = x - largest
     if isinstance(temperature, (int, float)):
+        temperature = at_least_normal(xp, temperature, shifted.dtype)
         return shifted / temperature, None if sink is None else (sink - largest) / temperature
     # one that a framework traces has not been checked: NaN rather than numbers that mean nothing
     temperature = xp.where(temperature > 0, temperature, xp.nan)
+    temperature = at_least_normal(xp, temperature, shifted.dtype)
     sink = None if sink is None else (sink - largest) / temperature
-    finite = xp.isfinite(shifted)  # infinite entries do not change with the temperature
-    scaled = xp.where(finite, shifted, 0.0) / temperature
-    return xp.where(finite, scaled, shifted / stop_gradient(temperature)), sink
+    constant = stop_gradient(temperature)
+    scaled = shifted / constant
+    finite = xp.isfinite(scaled)  # infinite entries do not change with the temperature
+    # the ratio is 1, and has the derivative: that of shifted / T contains 1 / T^2, which may overflow
+    return xp.where(finite, xp.where(finite, scaled, 0.0) / (temperature / constant), scaled), sink
 
 
 def _sum_of_others(xp: ModuleType, shifted: Array, axis: Axis, where: Array | None) -> Array:

@@ -5,7 +5,9 @@ from types import ModuleType
 
 from .._arrays import Array, stop_gradient
 from .activations import hardmax, softmax
+from .repetition import repeat
 from .rows import from_rows, largest_place, places_along, to_rows
+from .temperature import at_least_normal
 
 
 def entmax(
@@ -15,47 +17,67 @@ def entmax(
 
     ``alpha`` is a Python number, or an array with one number per row and 1 on the axes.
     """
-    if not isinstance(alpha, (int, float)):
-        return _entmax_of_orders(xp, x, axis, alpha, where)
-    if alpha == 1:
+    one_order = isinstance(alpha, (int, float))
+    if one_order and alpha == 1:
         return softmax(xp, x, axis=axis, where=where)
     rows = to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
     top = xp.max(rows, axis=-1, keepdims=True)
     undefined = ~xp.isfinite(top)
-    scaled = (alpha - 1.0) * (rows - xp.where(undefined, 0.0, top))
-    # beyond -1 there is no support; a finite floor keeps -inf out of the derivatives
-    scaled = xp.where(scaled > -2.0, scaled, -2.0)
-    if alpha == 2:
-        result = _sparsemax_rows(xp, scaled)
-    elif alpha == 1.5:
-        result = _entmax15_rows(xp, scaled)
+    shifted = rows - xp.where(undefined, 0.0, top)
+    if rows.shape[-1] == 1:
+        result = xp.ones_like(rows)
+    elif one_order:
+        result = _entmax_of_one_order(xp, shifted, alpha)
     else:
-        # up to order 2 the sum is convex in c, and Newton from the left cannot overshoot
-        steps = (10, 8) if alpha < 1 else (10, 4) if alpha <= 2 else (xp.finfo(x.dtype).bits, 1)
-        result = _entmax_rows(xp, scaled, alpha - 1.0, steps)
+        kept = tuple(1 if one in axis else length for one, length in enumerate(x.shape))
+        alpha = to_rows(xp, xp.broadcast_to(alpha, kept), axis)
+        result = _entmax_of_orders(xp, shifted, xp.reshape(alpha, (*rows.shape[:-1], 1)))
     result = from_rows(xp, xp.where(undefined, xp.nan, result), x, axis)
     return result if where is None else xp.where(where, result, 0.0)
 
 
-def _entmax_of_orders(
-    xp: ModuleType, x: Array, axis: tuple[int, ...], alpha: Array, where: Array | None
-) -> Array:
+def _entmax_of_one_order(xp: ModuleType, shifted: Array, alpha: float) -> Array:
+    scaled = _scaled(xp, shifted, alpha - 1.0)
+    if alpha == 2:
+        return _sparsemax_rows(xp, scaled)
+    if alpha == 1.5:
+        return _entmax15_rows(xp, scaled)
+    if alpha > 2:
+        return _with_derivatives(xp, _steep_rows(xp, scaled, alpha - 1.0), shifted, alpha)
+    result = _smooth_rows(xp, scaled, alpha - 1.0)
+    return xp.where(shifted > -xp.inf, result, 0.0)
+
+
+def _entmax_of_orders(xp: ModuleType, shifted: Array, alpha: Array) -> Array:
     """Compute entmax with an order for each row; those of order 1 are softmax."""
-    rows = to_rows(xp, x if where is None else xp.where(where, x, -xp.inf), axis)
-    order = xp.broadcast_to(alpha - 1.0, tuple(1 if one in axis else n for one, n in enumerate(x.shape)))
-    order = xp.reshape(to_rows(xp, order, axis), (*rows.shape[:-1], 1))
-    top = xp.max(rows, axis=-1, keepdims=True)
-    undefined = ~xp.isfinite(top)
-    shifted = rows - xp.where(undefined, 0.0, top)
-    is_softmax = order == 0
-    order = xp.where(is_softmax, 0.5, order)
-    scaled = order * shifted
-    scaled = xp.where(scaled > -2.0, scaled, -2.0)
-    result = _entmax_rows(xp, scaled, order, (xp.finfo(x.dtype).bits, 1))
+    is_softmax = alpha == 1
+    order = xp.where(is_softmax, 0.5, alpha - 1.0)
+    result = _steep_rows(xp, _scaled(xp, shifted, order), order)
     weight = xp.exp(shifted)
     result = xp.where(is_softmax, weight / xp.sum(weight, axis=-1, keepdims=True), result)
-    result = from_rows(xp, xp.where(undefined, xp.nan, result), x, axis)
-    return result if where is None else xp.where(where, result, 0.0)
+    return _with_derivatives(xp, xp.where(shifted > -xp.inf, result, 0.0), shifted, alpha)
+
+
+def _scaled(xp: ModuleType, shifted: Array, order: Array) -> Array:
+    """Compute order * shifted, with finite limits instead of infinities.
+
+    They keep -inf out of the derivatives. Below -1 there is no support.
+    """
+    scaled, limit = order * shifted, float(xp.finfo(shifted.dtype).max)
+    scaled = xp.where(scaled > -2.0, scaled, -2.0)
+    return xp.where(scaled < limit, scaled, limit)
+
+
+def _with_derivatives(xp: ModuleType, p: Array, shifted: Array, alpha: Array) -> Array:
+    """Return p, with its derivatives by the logits and by ``alpha``, where the library has derivatives."""
+    constant = stop_gradient(shifted)
+    if constant is shifted:
+        return p
+    p, axis, known = stop_gradient(p), (p.ndim - 1,), stop_gradient(alpha)
+    result = p + simplex_vjp(xp, p, shifted - constant, axis=axis, alpha=known)
+    if isinstance(alpha, (int, float)):
+        return result
+    return result + entmax_order_slope(xp, p, axis=axis, alpha=known) * (alpha - known)
 
 
 def entmax_order_slope(
@@ -65,20 +87,25 @@ def entmax_order_slope(
 
     With u = log p, d = alpha - 1, h = (exp(-d u) - 1 + d u) / d^2 and means over p, it is
     p (mean(h) - h - d (u mean(h) - h mean(u))) / mean(exp(-d u)): nothing in it cancels at alpha 1.
+    Numerator and denominator are divided by the largest exp(-d u) where that might overflow.
     """
     outside = p == 0 if where is None else (p == 0) | ~where
     u = xp.log(xp.where(outside, 1.0, p))
     order = alpha - 1.0
     v = -order * u
+    most = xp.max(v, axis=axis, keepdims=True)
+    excess = xp.where(most > 30.0, most, 0.0)
+    unit = xp.exp(-excess)
     near = xp.abs(v) < 0.5
     series = xp.zeros_like(v)
     for power in range(14, -1, -1):  # the sum of v^k / (k + 2)!
         series = series * xp.where(near, v, 0.0) + 1.0 / math.factorial(power + 2)
     far = xp.where(near, 1.0, v)
-    h = u * u * xp.where(near, series, (xp.expm1(far) - far) / (far * far))
+    remainder = xp.expm1(far - excess) + (1.0 - unit) - far * unit  # exp(v) - 1 - v, times the unit
+    h = u * u * xp.where(near, series * unit, remainder / (far * far))
     mean_h = xp.sum(p * h, axis=axis, keepdims=True)
     mean_u = xp.sum(p * u, axis=axis, keepdims=True)
-    total = 1.0 + xp.sum(p * xp.expm1(v), axis=axis, keepdims=True)
+    total = 1.0 + xp.sum(p * xp.expm1(v - excess), axis=axis, keepdims=True)
     result = p * (mean_h - h - order * (u * mean_h - h * mean_u)) / total
     return xp.where(outside, 0.0, result)
 
@@ -97,11 +124,17 @@ def simplex_vjp(
     outside = p == 0 if where is None else (p == 0) | ~where
     weight = xp.where(outside, 0.0, xp.where(outside, 1.0, p) ** (2.0 - alpha))
     weight = xp.where(xp.isnan(p) & ~outside, p, weight)  # NaN to the power 0 would be 1
-    cotangent = xp.where(outside, 0.0, cotangent)
+    cotangent, share = xp.where(outside, 0.0, cotangent), weight
     # relative to the largest weight's, so that its own entry is a sum of the others and keeps its digits
-    cotangent = cotangent - xp.sum(largest_place(xp, weight, axis) * cotangent, axis=axis, keepdims=True)
-    total = xp.sum(weight, axis=axis, keepdims=True)
-    mean = xp.sum(weight * cotangent, axis=axis, keepdims=True) / xp.where(total == 0, 1.0, total)
+    largest = largest_place(xp, weight, axis)
+    cotangent = cotangent - xp.sum(largest * cotangent, axis=axis, keepdims=True)
+    if not isinstance(alpha, (int, float)) or alpha > 2:  # weights of small p are large: no sum may overflow
+        limit = float(xp.finfo(p.dtype).max) / 2.0**32
+        weight = xp.where(weight > limit, limit, weight)
+        most = xp.sum(largest * weight, axis=axis, keepdims=True)
+        share = weight / xp.where(most == 0, 1.0, most)
+    total = xp.sum(share, axis=axis, keepdims=True)
+    mean = xp.sum(share * cotangent, axis=axis, keepdims=True) / xp.where(total == 0, 1.0, total)
     return xp.where(outside, 0.0, weight * (cotangent - mean))
 
 
@@ -136,7 +169,8 @@ def gumbel_softmax_vjp(
 ) -> Array:
     """Compute the derivative of softmax at the soft sample, over T."""
     soft = softmax(xp, x + noise, axis=axis, temperature=temperature, where=where)
-    return simplex_vjp(xp, soft, cotangent, axis=axis, alpha=1.0, where=where) / temperature
+    slope = simplex_vjp(xp, soft, cotangent, axis=axis, alpha=1.0, where=where)
+    return slope / at_least_normal(xp, temperature, slope.dtype)
 
 
 def _sparsemax_rows(xp: ModuleType, z: Array) -> Array:
@@ -173,31 +207,65 @@ def _support(xp: ModuleType, z: Array, ordered: Array, inside: Array) -> tuple[A
     return support, xp.sum(xp.astype(support, z.dtype), axis=-1, keepdims=True)
 
 
-def _entmax_rows(xp: ModuleType, z: Array, order: Array, steps: tuple[int, int]) -> Array:
-    """Compute (1 + z - c)^(1 / order) where positive, by bisection and then Newton's method.
+def _smooth_rows(xp: ModuleType, z: Array, order: float) -> Array:
+    """Compute (u + z)^(1 / order) where positive, for orders below 1, by bisection and Newton's method.
 
-    The bisection only chooses among constants: the steps of Newton carry the derivative of c, so that
-    automatic differentiation by z is right.
+    The bisection only chooses a constant: the steps of Newton carry the derivative of u, so that automatic
+    differentiation by z is right.
     """
-    bisections, corrections = steps
-    low = xp.zeros_like(xp.max(z, axis=-1, keepdims=True))
-    # there the largest entry alone is 1 / K
-    reach = -order * math.log(z.shape[-1])
-    high = low - (math.expm1(reach) if isinstance(order, float) else xp.expm1(reach))
-    for _ in range(bisections):
+    low, high = _bracket(xp, z, order, 10)
+    # the sum is convex in the largest probability for orders above 0, and concave below: no step goes too far
+    largest = xp.exp(high if order > 0 else low)
+    for _ in range(4):
+        relative, slope = _relative(xp, z, order, largest**-order, 1.0, 1.0 - order)
+        excess = largest * xp.sum(relative, axis=-1, keepdims=True) - 1.0
+        largest = largest - excess / xp.sum(slope, axis=-1, keepdims=True)
+    (relative,) = _relative(xp, z, order, largest**-order, 1.0)
+    return largest * relative
+
+
+def _steep_rows(xp: ModuleType, z: Array, order: Array) -> Array:
+    """Compute (u + z)^(1 / order) where positive, for any order, by bisection to the last bit.
+
+    Above order 1 an entry rises from 0 with infinite slope, from one float of the largest probability to the
+    next. So the two ends of the bracket share what is left of the sum.
+    """
+    digits = round(-math.log2(float(xp.finfo(z.dtype).eps)))
+    ends = _bracket(xp, z, order, digits + 5)
+    lesser, greater = (
+        largest * relative for largest, relative in (_largest_and_relative(xp, z, order, one) for one in ends)
+    )
+    missing = 1.0 - xp.sum(lesser, axis=-1, keepdims=True)
+    gain = xp.sum(greater - lesser, axis=-1, keepdims=True)
+    share = xp.where((missing > 0) & (gain > 0), missing / gain, 0.0)
+    return lesser + share * (greater - lesser)
+
+
+def _bracket(xp: ModuleType, z: Array, order: Array, steps: int) -> tuple[Array, Array]:
+    """Enclose the logarithm of the largest probability, which is u^(1 / order), by bisection."""
+    z = stop_gradient(z)
+    high = xp.zeros_like(xp.max(z, axis=-1, keepdims=True))
+
+    def halve(low: Array, high: Array) -> tuple[Array, Array]:
         middle = low + (high - low) / 2
-        above = xp.sum(_power(xp, z - middle, order)[0], axis=-1, keepdims=True) >= 1
-        low, high = xp.where(above, middle, low), xp.where(above, high, middle)
-    for _ in range(corrections):
-        p, slope = _power(xp, z - low, order)
-        excess = xp.sum(p, axis=-1, keepdims=True) - 1.0
-        low = low + order * excess / xp.sum(slope, axis=-1, keepdims=True)
-    return _power(xp, z - low, order)[0]
+        largest, relative = _largest_and_relative(xp, z, order, middle)
+        below = largest * xp.sum(relative, axis=-1, keepdims=True) < 1
+        return xp.where(below, middle, low), xp.where(below, high, middle)
+
+    return repeat(steps, halve, (high - math.log(z.shape[-1]), high))
 
 
-def _power(xp: ModuleType, y: Array, order: Array) -> tuple[Array, Array]:
-    """Compute p = (1 + y)^(1 / order) where positive, else 0, and p^(1 - order)."""
+def _largest_and_relative(xp: ModuleType, z: Array, order: Array, logarithm: Array) -> tuple[Array, Array]:
+    """Return the largest probability from its logarithm, and each one relative to it."""
+    most = math.log(float(xp.finfo(z.dtype).max)) - 1.0
+    exponent = -order * logarithm
+    scale = xp.exp(xp.where(exponent < most, exponent, most))  # finite, so that 0 stays 0
+    return xp.exp(logarithm), *_relative(xp, z, order, scale, 1.0)
+
+
+def _relative(xp: ModuleType, z: Array, order: Array, scale: Array, *powers: float) -> tuple[Array, ...]:
+    """Return powers of (1 + z / u)^(1 / order), which is p over the largest p, from 1 / u; 0 outside."""
+    y = z * scale
     inside = y > -1
     logarithm = xp.log1p(xp.where(inside, y, 0.0)) / order
-    p = xp.where(inside, xp.exp(logarithm), 0.0)
-    return p, xp.where(inside, xp.exp((1.0 - order) * logarithm), 0.0)
+    return tuple(xp.where(inside, xp.exp(power * logarithm), 0.0) for power in powers)

@@ -53,9 +53,9 @@ def entmax(x: Array, /, alpha: Array = 1.5, axis: Axis = -1, *, where: Array | N
     -----
     Orders 1, 1.5 and 2 use a closed form and are exact up to rounding. For NumPy they are compiled, and the
     same row has the same bits everywhere, as for `softmax`. For other orders, bisection and Newton's method
-    find tau to the last bit. The sum of a row is then 1 up to rounding for alpha up to 2, and up to about
-    1e-8 above, where an entry rises from 0 with infinite slope. Narrower NumPy arrays are computed in float64
-    and rounded once.
+    find the largest probability to the last bit, and the sum of a row is 1 up to rounding. Above alpha 2 an
+    entry rises from 0 with infinite slope: its derivative may be as large as the type allows. Narrower
+    NumPy arrays are computed in float64 and rounded once.
 
     Source: Peters, Niculae & Martins, "Sparse sequence-to-sequence models" (ACL 2019); for the derivative
     with respect to ``alpha``, Correia, Niculae & Martins, "Adaptively sparse transformers" (EMNLP 2019).

@@ -18,9 +18,10 @@ from .._arrays import (
     shaped_like,
     take_masks,
 )
-from .._checks import check_flag, check_temperature
+from .._checks import check_flag
 from .._frameworks import as_graph_node
 from ..errors import InvalidInputError, UnsupportedTypeError
+from ._usable_temperature import usable_temperature
 
 Seed = int | Sequence[int]
 
@@ -170,7 +171,7 @@ def gumbel_softmax_vjp(
 def _check_temperature(temperature: Array, x: Array, axis: Axis) -> Any:
     like = shaped_like(x, "x")
     advice = "for the limit at 0, a hard sample, pass hard=True"
-    return check_temperature(temperature, like, check_axis(axis, like.ndim), advice)
+    return usable_temperature(temperature, like, check_axis(axis, like.ndim), advice)
 
 
 class _Noisy(NamedTuple):

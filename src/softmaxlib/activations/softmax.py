@@ -4,9 +4,10 @@ import numpy.typing as npt
 
 from .. import _generic, _kernels
 from .._arrays import Array, Axis, check_axis, foreign_namespace, refuse_out
-from .._checks import check_activation, check_foreign_dtype, check_sink, check_temperature
+from .._checks import check_activation, check_foreign_dtype, check_sink
 from .._frameworks import evaluate_in_shell, with_kernel
 from ._temperature_rows import run_by_temperature
+from ._usable_temperature import usable_temperature
 
 
 @with_kernel(_kernels.softmax)
@@ -96,7 +97,7 @@ def softmax(
         return result if out is None else out
     refuse_out(out)
     dtype = check_foreign_dtype(dtype, x)
-    temperature = check_temperature(temperature, x, check_axis(axis, x.ndim))
+    temperature = usable_temperature(temperature, x, check_axis(axis, x.ndim))
     if dtype is None and sink is None:
         result = evaluate_in_shell("softmax", x, axis, where, temperature=temperature)
         if result is not NotImplemented:

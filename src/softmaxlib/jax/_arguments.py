@@ -5,8 +5,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.custom_derivatives import SymbolicZero
 
+from .. import _generic
 from .._arrays import as_numpy, check_mask, check_real_dtype, foreign_namespace, library_name
 from .._checks import check_temperature
 from ..errors import UnsupportedTypeError
@@ -61,7 +63,9 @@ def as_temperature(temperature: Any, x: jax.Array, axes: tuple[int, ...]) -> Any
     """Return the temperature of the rows, or None for 1. Reject one that is known to be invalid."""
     if isinstance(temperature, int | float) and temperature == 1:
         return None
-    return check_temperature(temperature, x, axes)
+    temperature = check_temperature(temperature, x, axes)
+    known = not isinstance(temperature, Tracer)
+    return _generic.at_least_normal(jnp, temperature, widened(x).dtype) if known else temperature
 
 
 def known_tangent(tangent: Any) -> Any:

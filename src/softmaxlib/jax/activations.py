@@ -246,8 +246,9 @@ def _differentiable(definition: Any, derivative: Any) -> Any:
 
         def slope(x: Any, temperature: Any, where: Any, result: Any, moved: tuple[Any, Any]) -> Any:
             wide, axis = widened(x), dict(options)["axis"]
-            tangent = _tangent_over_temperature(wide, temperature, where, moved, axis)
-            return derivative(wide, result, tangent, where=where, **dict(options))
+            tangent = _tangent_times_temperature(wide, temperature, where, moved, axis)
+            change = derivative(wide, result, tangent, where=where, **dict(options))
+            return change if temperature is None else change / temperature
 
         return result, keep_arguments_only(slope)(*primals, result, tuple(map(known_tangent, tangents[:2])))
 
@@ -269,18 +270,16 @@ def _over_temperature(x: Any, temperature: Any, where: Any, axis: tuple[int, ...
     return jnp.where(finite, jnp.where(finite, shifted, 0.0) / temperature, shifted)
 
 
-def _tangent_over_temperature(
+def _tangent_times_temperature(
     x: Any, temperature: Any, where: Any, moved: tuple[Any, Any], axis: tuple[int, ...]
 ) -> Any:
-    """Return the derivative of (x - max) / T with respect to logits and T, up to a constant along the
-    axis."""
+    """Return T times the derivative of (x - max) / T by logits and T, up to a constant along the axis."""
     of_x, of_temperature = moved
     tangent = jnp.zeros_like(x) if of_x is None else widened(of_x)
-    tangent = tangent if temperature is None else tangent / temperature
     if of_temperature is None:
         return tangent
     scaled = _over_temperature(x, temperature, where, axis)
-    return tangent - jnp.where(jnp.isfinite(scaled), scaled, 0.0) * (of_temperature / temperature)
+    return tangent - jnp.where(jnp.isfinite(scaled), scaled, 0.0) * of_temperature
 
 
 def _softmax_slope(x: Any, p: Any, tangent: Any, *, where: Any, axis: Any, alpha: float = 1.0) -> Any:

@@ -99,19 +99,23 @@ def softmax_gradient(
     gradient: Tensor, probabilities: Tensor, where: Tensor | None, dim: Any, temperature: float
 ) -> Tensor:
     """Return the gradient by the input of softmax, which can be differentiated again."""
-    return scaled(softmax_jvp(probabilities, mask_gradient(gradient, where), dim), temperature)
+    slope = softmax_jvp(probabilities, mask_gradient(gradient, where), dim)
+    return scaled(mask_gradient(slope, where), temperature)
 
 
 def log_softmax_gradient(
     gradient: Tensor, log_probabilities: Tensor, where: Tensor | None, dim: Any, temperature: float
 ) -> Tensor:
     """Return the gradient by the input of log_softmax, which can be differentiated again."""
-    return scaled(log_softmax_vjp(log_probabilities, mask_gradient(gradient, where), dim), temperature)
+    slope = log_softmax_vjp(log_probabilities, mask_gradient(gradient, where), dim)
+    return scaled(mask_gradient(slope, where), temperature)
 
 
 def scaled(gradient: Tensor, temperature: float) -> Tensor:
     """Return the gradient by the logits from that by the logits over the temperature."""
-    return gradient if temperature == 1.0 else gradient / temperature
+    if temperature == 1.0:
+        return gradient
+    return gradient / _generic.at_least_normal(torch, temperature, widened(gradient).dtype)
 
 
 def _activation_batch(operator: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import _generic
 from ._activation_operators import (
     log_softmax_generic,
     log_softmax_vjp,
@@ -32,6 +33,8 @@ def _backward_of(operator: Callable[[], Any], derivative: Callable[..., Tensor])
         # computed anew: probabilities of 16 bits are too coarse for the derivative by the temperature
         values = operator()(x, temperature, ctx.dim, where)
         slope = derivative(values, mask_gradient(widened(gradient), where), ctx.dim)
+        slope = mask_gradient(slope, where)
+        divisor = _generic.at_least_normal(torch, temperature, x.dtype)
         of_temperature = None
         if ctx.needs_input_grad[1]:
             moves = torch.isfinite(x)  # infinite logits do not change with the temperature
@@ -39,8 +42,9 @@ def _backward_of(operator: Callable[[], Any], derivative: Callable[..., Tensor])
             largest = torch.where(moves, x, -torch.inf).amax(dims, keepdim=True).detach()
             distance = torch.where(moves, x - largest, 0.0)
             total = (slope * distance).sum(dims, keepdim=True)
-            of_temperature = (-total / temperature**2).sum_to_size(temperature.shape).to(temperature.dtype)
-        return (slope / temperature).to(input.dtype), of_temperature, None, None
+            moved = -total / divisor / divisor  # the square might be 0
+            of_temperature = moved.sum_to_size(temperature.shape).to(temperature.dtype)
+        return (slope / divisor).to(input.dtype), of_temperature, None, None
 
     return backward
 

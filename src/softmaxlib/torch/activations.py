@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
 
+from .. import _generic
 from .._arrays import check_axis
 from .._checks import check_flag, check_temperature
 from . import _activation_operators as operators
@@ -14,11 +15,12 @@ from . import _eager_gpu
 from . import _temperature_operators as temperatures
 from ._distributed import is_distributed
 from ._fast_path import fast_path
-from ._operators import Dims, as_floating, as_integers, check_row_numbers, check_where
+from ._operators import Dims, as_floating, as_integers, check_row_numbers, check_where, widened
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
 _softmax, _log_softmax, _logsumexp = fast_path.softmax, fast_path.log_softmax, fast_path.logsumexp
+_SMALLEST = torch.finfo(torch.float32).smallest_normal  # by which the fast path can divide a gradient
 
 
 def softmax(
@@ -77,7 +79,11 @@ def softmax(
     tensor([[0.6590, 0.2424, 0.0986],
             [0.0436, 0.2388, 0.7175]])
     """
-    if dtype is None and not is_compiling():
+    if (
+        dtype is None
+        and not is_compiling()
+        and (not isinstance(temperature, float) or temperature >= _SMALLEST)
+    ):
         result = _softmax(input, dim, temperature, where)
         if result is NotImplemented:
             result = _eager_gpu.softmax(input, dim, temperature, where)
@@ -139,7 +145,11 @@ def log_softmax(
     >>> softmaxlib.torch.log_softmax(torch.tensor([0.0, -20.0]))
     tensor([-2.0612e-09, -2.0000e+01])
     """
-    if dtype is None and not is_compiling():
+    if (
+        dtype is None
+        and not is_compiling()
+        and (not isinstance(temperature, float) or temperature >= _SMALLEST)
+    ):
         result = _log_softmax(input, dim, temperature, where)
         if result is NotImplemented:
             result = _eager_gpu.log_softmax(input, dim, temperature, where)
@@ -231,11 +241,13 @@ def _by_operator(
     if isinstance(temperature, Tensor):
         if _is_learned(temperature):
             if floating.device.type == "cpu":
-                return generic(floating.double(), dim, temperature, where).to(floating.dtype)
+                return generic(floating.double(), dim, temperature.double(), where).to(floating.dtype)
             if is_exporting() or floating.dim() == 0:
                 return generic(floating, dim, temperature, where)
             return at_temperatures(floating, temperature, dim, where)
         temperature = float(check_temperature(temperature.item(), floating, axes))
+    if floating.device.type != "cpu":
+        temperature = _generic.at_least_normal(torch, temperature, widened(floating).dtype)
     if floating.dim() == 0:
         return function(floating[None], dim, temperature=temperature, where=where)[0]
     if dtype is not None or floating is not input:
