@@ -142,6 +142,7 @@ struct ActivationGradient {
         }
         Function function = logarithms ? Function::log_softmax_vjp_of_logarithms : Function::softmax_jvp;
         Tensor result = derivative(function, output, mask.defined() ? at::where(mask, upstream, 0.0) : upstream, dims);
+        if (mask.defined()) result = at::where(mask, result, 0.0);  // also in rows that are NaN
         return temperature == 1 ? result : result.div_(temperature);
     }
 };

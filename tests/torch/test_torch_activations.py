@@ -230,3 +230,13 @@ def test_layers_say_their_options_and_have_no_state():
     assert layer.state_dict() == {}
     x = logits(2, 3)
     torch.testing.assert_close(layer(x), torch.softmax(x / 2, 1), rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("function", [ours.softmax, ours.log_softmax])
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_gradients_of_masked_entries_are_0_in_undefined_rows(function, temperature):
+    x = torch.tensor([[torch.nan, 1.0, 2.0], [torch.inf, 1.0, 2.0]], requires_grad=True)
+    where = torch.tensor([True, True, False])
+    function(x, temperature=temperature, where=where)[:, :2].sum().backward()
+    assert x.grad[:, 2].tolist() == [0.0, 0.0]
+    assert x.grad[:, :2].isnan().all()

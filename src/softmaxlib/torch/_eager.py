@@ -177,6 +177,7 @@ class _ActivationFunction(torch.autograd.Function):
             return None, which.gradient(gradient, output, where, dims, temperature), None, None, None
         gradient = as_array(mask_gradient(gradient, where))
         result = as_tensor(which.derivative(as_array(output), gradient, _axis(dim), None, None))
+        result = mask_gradient(result, where)  # also in rows that are NaN
         return None, operators.scaled(result, temperature), None, None, None
 
 
