@@ -224,3 +224,14 @@ def test_numbers_are_places_where_names_say_nothing_else():
     assert check_labels([True, False], 2, 2, class_names=["False", "True"]).tolist() == [1, 0]
     assert check_labels([2, 0], 2, 3, class_names=["0", "1", "2"]).tolist() == [2, 0]
     assert check_labels([2, 0], 2, 3, class_names=["cat", "dog", "7"]).tolist() == [2, 0]
+
+
+def test_columns_of_one_hot_labels_mean_the_classes_they_are_called_after():
+    text = ["dog", "cat", "owl"]
+    one_hot = pd.get_dummies(pd.Series(text))
+    assert check_labels(one_hot, 3, 3, class_names=["owl", "dog", "cat"]).tolist() == [1, 2, 0]
+    assert check_labels(one_hot, 3, 3).tolist() == [1, 0, 2]
+    frame = pd.DataFrame(5 * np.eye(3)[[1, 2, 0]], columns=["owl", "dog", "cat"])
+    assert metrics.accuracy(frame, one_hot) == 1
+    with pytest.raises(InvalidInputError, match=r"columns of labels must be called after .* to_numpy\(\)"):
+        check_labels(one_hot, 3, 3, class_names=["dog", "fox", "owl"])

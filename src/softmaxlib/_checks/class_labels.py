@@ -121,7 +121,16 @@ def check_labels(
     """
     array = _values(labels, name)
     if array.shape == (rows, classes):
-        return _from_one_hot(array, name)
+        place = _from_one_hot(array, name)
+        columns = classes_of_columns(labels)
+        if columns is None or class_names is None:
+            return place
+        if sorted(columns) != sorted(class_names):
+            raise InvalidInputError(
+                f"columns of {name} must be called after the classes, {listed(class_names)}; got "
+                f"{listed(columns)}; rename them, or pass to_numpy() where their order is that of the classes"
+            )
+        return np.array([list(class_names).index(column) for column in columns])[place]
     if array.shape == (rows, 1):
         array = array[:, 0]
     if array.shape != (rows,):
