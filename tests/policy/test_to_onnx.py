@@ -115,8 +115,8 @@ def further_inputs(rule, rows):
 def assert_same_decisions(policy, run, rows, bound):
     """The probabilities are the policy's within `bound`, and the decision is the policy's.
 
-    It may be what the rule makes of the model's own probabilities, where their last digit decides. One row in a
-    thousand may miss a threshold by rounding in both, and reach it in the model.
+    It may be what the rule makes of the model's own probabilities, where their last digit decides. One row in
+    a thousand may miss a threshold by rounding in both, and reach it in the model.
     """
     inputs = further_inputs(policy.rule, len(rows))
     found = run(**{policy.input: rows}, **inputs)

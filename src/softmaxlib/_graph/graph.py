@@ -196,13 +196,18 @@ class Tensor:
         Probabilities that take few values often equal a threshold that was fitted to them. The last digit of
         another program's probability must not decide then.
         """
-        return self.cast(WIDE) + self.rounding() >= thresholds
+        wide = self.cast(WIDE)
+        return wide + self.rounding(wide) >= thresholds
 
-    def rounding(self) -> "Tensor":
-        """Return more than what a sum of probabilities of this type may have lost by rounding."""
+    def rounding(self, distance: "Tensor") -> "Tensor":
+        """Return more than what sums of probabilities of this type lose by rounding.
+
+        But it is little beside their distance from 0 or 1, so that the many small numbers of a confident
+        model are not taken for equal.
+        """
         one = self.graph.constant(1.0, self.dtype)
         has_many_digits = one + 2.0**-30 > one  # as float64 has, and float32 has not
-        return has_many_digits.where(self.graph.constant(2.0**-40), 2.0**-22)
+        return (distance * 2.0**-12).minimum(has_many_digits.where(self.graph.constant(2.0**-40), 2.0**-22))
 
     def equals(self, other: "Tensor | float") -> "Tensor":
         """Return whether the elements are equal."""

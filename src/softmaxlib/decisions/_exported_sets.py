@@ -23,8 +23,8 @@ def export_sets(rule: "PredictionSets", probabilities: Tensor, classes: int) -> 
     if rule.randomized:
         uniform = graph.input("uniform", WIDE)
     # a class is not ruled out by rounding: its score often equals the threshold that was fitted
-    scores = _nonconformity(rule, wide, uniform, classes) - probabilities.rounding()
-    sets = scores <= _thresholds(rule, wide, classes)
+    scores = _nonconformity(rule, wide, uniform, classes)
+    sets = scores - probabilities.rounding((1.0 - scores).abs()) <= _thresholds(rule, wide, classes)
     if rule.randomized:
         sets = sets | ~((uniform >= 0.0) & (uniform <= 1.0))
     if not rule.allow_empty:
