@@ -224,6 +224,7 @@ def test_numbers_are_places_where_names_say_nothing_else():
     assert check_labels([True, False], 2, 2, class_names=["False", "True"]).tolist() == [1, 0]
     assert check_labels([2, 0], 2, 3, class_names=["0", "1", "2"]).tolist() == [2, 0]
     assert check_labels([2, 0], 2, 3, class_names=["cat", "dog", "7"]).tolist() == [2, 0]
+    assert check_labels(np.zeros(0, np.int64), 0, 2, class_names=["1", "2"]).shape == (0,)
 
 
 def test_columns_of_one_hot_labels_mean_the_classes_they_are_called_after():

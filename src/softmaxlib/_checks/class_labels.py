@@ -162,7 +162,7 @@ def _check_meaning(array: npt.NDArray[Any], class_names: Sequence[str], name: st
     places = ["False", "True"] if array.dtype.kind == "b" else list(check_class_names(None, len(class_names)))
     names = list(class_names)
     is_number = array.dtype.kind != "b" and all(text.isdecimal() for text in names)
-    if names != places and (sorted(names) == places or is_number):
+    if array.size and names != places and (sorted(names) == places or is_number):
         raise InvalidInputError(
             f"{name} must be text where classes are called {listed(names)}, because these are not the places "
             f"{listed(places)} of the columns, got {array[0]}; convert the labels to text to mean the names, "
