@@ -89,7 +89,7 @@ def test_names_that_do_not_fit_are_refused(logits, class_names, words):
 
 
 def test_the_advice_can_be_followed():
-    """What calls take no class_names advise a frame, and where they do, class_names."""
+    """Errors advise class_names where a call takes it, and a frame elsewhere."""
     logits, labels = LOGITS[:3], ["cat", "bird", "bird"]
     rule = (
         "labels must name each of the 3 classes at least once if nothing else does, got 2 names: bird, cat; "

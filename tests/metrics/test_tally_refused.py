@@ -1,4 +1,4 @@
-"""What a tally refuses leaves it as it was, and says what is different."""
+"""Refused batches and merges: the tally stays as it was, and the error names the difference."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ MOST = 4
 
 @pytest.fixture
 def few_groups(monkeypatch):
-    """As if a tally could have four groups."""
+    """Limit a tally to four groups."""
     for module in ("tally", "_tally_groups"):
         monkeypatch.setattr(f"softmaxlib.metrics.{module}.LARGEST_GROUPS", MOST)
 

@@ -93,7 +93,7 @@ def test_the_calibration_error_has_the_p_value_of_swapped_rows():
 
 
 def rows_of(logits, labels):
-    """What `evaluate` keeps of rows, by the definitions."""
+    """Return the results of rows that `evaluate` keeps, by their definitions."""
     probabilities = softmax(logits)
     squared = ((probabilities - np.eye(logits.shape[1])[labels]) ** 2).sum(axis=1)
     of_rows = right(logits, labels), probabilities.max(axis=1), losses(logits, labels), squared

@@ -1,4 +1,4 @@
-"""Which rows of two evaluations are the same, and the sentence about what kept them from being paired."""
+"""Pairing of the rows of two evaluations, and the sentence that gives the reason against it."""
 
 import numpy as np
 import pytest

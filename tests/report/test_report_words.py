@@ -1,4 +1,4 @@
-"""What a report says of intervals that few rows don't give, and of a calibration that changes nothing."""
+"""Sentences of a report about too few rows, and about a calibration that changes nothing."""
 
 import re
 
@@ -14,7 +14,7 @@ FIGURES = ("Log loss", "Brier score")
 
 
 def known(evaluation):
-    """What is known of each figure, as the table in a notebook shows it."""
+    """Return the rows of the table that a notebook shows."""
     text = Page(evaluation._repr_html_()).text
     return {
         name: re.search(rf"{name} .*?(95% interval [\d.-]+ to [\d.-]+|too few rows)", text)[1]

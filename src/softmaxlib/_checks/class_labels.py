@@ -18,7 +18,7 @@ from .places import first_place
 
 
 class Unnamed(NamedTuple):
-    """What is done with labels that are names, where nothing says which class each of them means.
+    """Treatment of text labels if no class names are given.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""Which row of one evaluation is which of another, and why they can't be paired."""
+"""Pairing of the rows of two evaluations, or the reason that prevents it."""
 
 from typing import Any, Literal, NamedTuple
 
@@ -11,7 +11,7 @@ from .row_results import RowResults
 
 
 class Pairing(NamedTuple):
-    """How the rows of two evaluations belong together.
+    """Pairing of the rows of two evaluations.
 
     Attributes
     ----------
