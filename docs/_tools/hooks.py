@@ -43,7 +43,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         markdown = gallery.with_figures(markdown)
     if page.file.src_uri.startswith("api/"):
         markdown = as_markdown(markdown)
-    return mathematics.with_formulas(as_sessions(markdown))
+    return mathematics.with_formulas(as_sessions(with_notebook_pages(markdown)))
+
+
+def with_notebook_pages(markdown: str) -> str:
+    """Link to the page of a notebook in place of its file, which readers of the repository open."""
+    return re.sub(r"\((notebooks/\w+)\.ipynb\)", r"(\1.md)", markdown)
 
 
 def as_sessions(markdown: str) -> str:

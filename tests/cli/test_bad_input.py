@@ -324,7 +324,7 @@ class TestOptions:
                 "truth,cat,dog\ncat,0,much\ndog,1,0\n",
                 ["finite number, got 'much' for truth 'cat', decision 'dog'"],
             ),
-            ("", ["cost.csv cannot be read", "write a row a true class and a column a decision"]),
+            ("", ["cost.csv cannot be read", "write one row per true class and one column per decision"]),
         ],
     )
     def test_a_cost_file(self, softmaxlib, files, content, words):

@@ -51,8 +51,19 @@ def test_temperature_divides_the_shifted_logits(softmaxlib):
     assert column(outcome.out, 4) == [f"{p:.8f}" for p in expected]
 
 
-def test_a_tie_is_called_a_tie(softmaxlib):
-    assert "tied with 1 (the first listed is taken)" in softmaxlib("explain", "3", "3", "1").out
+@pytest.mark.parametrize(
+    ("logits", "words"),
+    [
+        ("3 3 1", "tied with 1 (the first listed is taken)."),
+        ("1 3 3", "Chosen: 1, with probability 0.46831053, tied with 2 (the first listed is taken)."),
+        ("0 0 0", "tied with 1 and 2 (the first listed is taken)."),
+        (" ".join("0" * 20), "tied with 1, 2, 3, 4, 5, 6, 7 and 12 others (the first listed is taken)."),
+        ("3 1 1", "0.68047906 ahead of 1 and 2."),
+        ("0 -2000 -1000", "1.00000000 ahead of 2."),
+    ],
+)
+def test_a_tie_names_every_class_in_it(softmaxlib, logits, words):
+    assert words in softmaxlib("explain", *logits.split()).out
 
 
 def test_a_tiny_probability_is_not_printed_as_zero(softmaxlib):
@@ -99,12 +110,39 @@ def test_compare_says_why_each_alternative_fails(softmaxlib):
             "negative values: -0.25; the sum of the logits is negative, which turns the order",
         ),
         ("1 2", "normalize", "negative values as soon as the signs of the logits differ; not invariant"),
+        ("1000 1000", "sigmoid", "to an offset, by less than the digits of float64 show at such logits."),
+        ("1e308 1e308", "normalize", "undefined here, where the sum is beyond float64, and not invariant"),
+        (
+            "1e308 1 --temperature 0.01",
+            "normalize",
+            "undefined here, where a logit / T is beyond float64, and not invariant to an offset.",
+        ),
+        ("0.7 -0.8 0.1", "normalize", "; a sum of 0.75, by rounding; not invariant to an offset"),
+        ("2 1", "softmax", "positive, sums to 1, unchanged by an offset, and with a gradient everywhere."),
+        (
+            "0 0 -1000",
+            "softmax",
+            "never negative, sums to 1, unchanged by an offset, and with a gradient everywhere, though that "
+            "of 1 of 3 classes comes out as 0 here.",
+        ),
     ],
 )
 def test_compare_is_right_at_special_logits(softmaxlib, logits, name, words):
     lines = softmaxlib("explain", *logits.split(), "--compare").out.splitlines()
     (line,) = [line for line in lines if line.startswith(f"{name}: ")]
     assert words in line
+
+
+def test_compare_divides_no_probability_beyond_float64(softmaxlib):
+    text = softmaxlib("explain", "1e308", "1", "--compare", "--temperature", "0.01").out
+    shown = [line.split()[1] for line in text.partition("alternatives")[2].splitlines()[2:4]]
+    assert shown == ["1.00000000", "0.00000000"]
+
+
+def test_help_says_what_normalize_does(softmaxlib):
+    text = softmaxlib("explain", "--help").out
+    assert "normalize (divide by the sum)" in " ".join(text.replace("│", " ").split())
+    assert "standard normalization" not in text
 
 
 def test_compare_never_shows_two_equal_numbers_as_a_change(softmaxlib):
@@ -156,6 +194,21 @@ def test_an_underflow_is_called_one(softmaxlib):
     assert "underflows" not in lines["a"]
     assert "underflows" not in lines["c"]
     assert "the log-probability of b is -1000." in text
+
+
+@pytest.mark.parametrize(
+    ("logits", "sentences"),
+    [
+        ("1e308 -1e308", []),
+        ("0 -inf", []),
+        ("1e308 -1e308 1e307 1e300", ["2 is -9e+307."]),
+    ],
+)
+def test_only_a_finite_log_probability_is_said_to_be_kept(softmaxlib, logits, sentences):
+    outcome = softmaxlib("explain", *logits.split())
+    assert outcome.code == 0
+    found = re.findall(r"^log_softmax keeps .*: the log-probability of (.*)$", outcome.out, re.M)
+    assert found == sentences
 
 
 def test_the_jacobian_at_a_temperature(softmaxlib):

@@ -1,5 +1,6 @@
 """Multi-label models on the command line: what Python does, from files and into files."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -83,7 +84,19 @@ def test_evaluation_and_audit_are_those_of_python(softmaxlib, files, expected) -
     done = softmaxlib("evaluate", *options, "--json", "out.json", "--report", "page.html")
     assert done.code == 0, done.err
     evaluation = evaluate_multilabel(new, labels, policy=expected)
-    assert json.loads((files / "out.json").read_text()) == json.loads(json.dumps(evaluation.to_dict()))
+    written, given = (
+        json.loads((files / "out.json").read_text()),
+        json.loads(json.dumps(evaluation.to_dict())),
+    )
+    origins = written.pop("provenance")
+    del given["provenance"]
+    assert {**written, "evaluated_at": None} == {**given, "evaluated_at": None}
+    hashed = {
+        name: hashlib.sha256((files / name).read_bytes()).hexdigest() for name in ("new.csv", "policy.json")
+    }
+    assert [one["sha256"] for one in (*origins["files"], origins["policy"])] == list(hashed.values())
+    assert evaluation.verdict.headline in done.out
+    assert evaluation.verdict.sentences[0] in done.out.replace("\n", " ")
     page = (files / "page.html").read_text()
     assert all(f'<th scope="row">{name} ' in page for name in NAMES)
     assert f"{evaluation.labels[0].roc_auc:.4f}" in page
@@ -181,3 +194,12 @@ def test_decisions_go_into_one_file(softmaxlib, files) -> None:
     assert softmaxlib("fit", "rows.csv", "--label", "truth_cat", "-o", "one.json").code == 0
     done = softmaxlib("decide", "rows.csv", "--multilabel", "--policy", "one.json", "-o", "a.csv")
     done.assert_failed("one.json", "Policy")
+
+
+def test_a_poor_verdict_ends_with_its_exit_code(softmaxlib, files) -> None:
+    _, labels = made(300, seed=1)
+    frame(np.full((300, 3), 4.0), labels[:, ::-1]).to_csv(files / "bad.csv", index=False)
+    for limit in ("caution", "bad"):
+        done = softmaxlib("evaluate", "bad.csv", "--multilabel", "--label", "truth_*", "--fail-on", limit)
+        assert done.code == 4, done.err
+        assert "can't be believed" in done.out

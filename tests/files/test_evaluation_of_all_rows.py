@@ -108,8 +108,11 @@ def test_the_decisions(both):
     found, whole, _, _ = both
     of_sample = {"cost_curve", "at_cost", "cost_threshold_curve"}
     for name, value in vars(found.decided).items():
-        if name == "actions":
-            assert value == whole.decided.actions
+        if name in ("actions", "is_most_likely"):
+            assert value == getattr(whole.decided, name)
+        elif name == "by_class":
+            for one, other in zip(value, whole.decided.by_class, strict=True):
+                np.testing.assert_array_equal(one, other)
         elif name not in of_sample | {"set_groups", "meaning"}:
             close(value, getattr(whole.decided, name))
 

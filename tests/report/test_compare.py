@@ -68,7 +68,7 @@ def test_of_other_rows_the_interval_is_that_of_two_samples(rows, figure):
     half = 1.96 * np.sqrt(sum(part.var() / part.size for part in parts))
     assert one.difference.value == pytest.approx(parts[1].mean() - parts[0].mean(), abs=1e-12)
     assert one.difference.upper - one.difference.value == pytest.approx(half, rel=0.15)
-    assert "The rows are others: 1,000 and 700." in found.sentences[0]
+    assert "The two evaluations are on different rows (1,000 and 700)" in found.sentences[0]
 
 
 def test_says_which_is_better_by_what(pair):
@@ -112,7 +112,7 @@ def test_equal_models_can_not_be_told_apart(rows):
     logits, labels = rows
     one = evaluate(logits, labels)
     found = compare(one, one, names=("a", "b"))
-    assert found.headline == "By no figure can a and b be told apart"
+    assert found.headline == "a and b do not differ by more than chance in any figure"
     assert {one.difference for one in found.figures if one.figure != "calibration error"} == {(0.0, 0.0, 0.0)}
     assert all("no more than chance" in sentence for sentence in found.sentences[1:5])
 

@@ -146,7 +146,7 @@ class TestDifferences:
         logits, labels, groups = made(seed=4)
         found = evaluate(logits, labels, groups=groups)
         assert not any(one.differs for one in found.groups.differences)
-        assert "differ in nothing by more than chance" in found.verdict.sentences[-1]
+        assert "groups do not differ by more than chance" in found.verdict.sentences[-1]
 
     def test_one_group_is_compared_with_nothing(self):
         logits, labels, _ = made(100)

@@ -47,7 +47,7 @@ def test_the_page_shows_the_curve_and_the_threshold(tmp_path) -> None:
     evaluate(LOGITS, LABELS, policy=policy).to_html(tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text()
     assert "Cost against the threshold" in page
-    assert "if rows are taken for fraud from this" in page
+    assert "if fraud is predicted from this" in page
 
 
 @pytest.mark.parametrize(

@@ -182,8 +182,10 @@ class TestVerdict:
 
     def test_believes_a_rare_class_that_is_right(self):
         verdicts = [evaluate(*self.rare(seed=seed)).verdict for seed in range(10)]
-        assert all(verdict.grade == "good" for verdict in verdicts)
-        assert all("no class differs" in " ".join(verdict.sentences) for verdict in verdicts)
+        believed = [verdict for verdict in verdicts if verdict.grade == "good"]
+        assert len(believed) >= 8  # the level is 5%
+        agrees = "For every class, the stated probability agrees with its share of the rows, up to chance"
+        assert all(agrees in " ".join(verdict.sentences) for verdict in believed)
 
     def test_judges_the_classes_after_calibration(self):
         logits, labels = self.rare(stated=0.1)
@@ -198,8 +200,8 @@ class TestVerdict:
         logits = np.stack([np.zeros(600), np.log(stated / (1 - stated))], axis=1)
         sentence = evaluate(logits, labels).verdict.sentences[2]
         assert re.match(
-            r"The probability of 1 is understated where it is below 15\.\d%: 15\.0% on average, and it is "
-            r"the truth in 25\.0% of these 300 rows, odds wrong by a factor of 1\.9 \(p < 0\.001",
+            r"The probability of class 1 is understated where it is below 15\.\d%: 15\.0% on average, and it "
+            r"is the truth in 25\.0% of these 300 rows, odds wrong by a factor of 1\.9 \(p < 0\.001",
             sentence,
         )
 

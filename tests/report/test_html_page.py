@@ -51,12 +51,14 @@ class TestPage:
         assert moment("<yesterday>") == "<yesterday>"
 
     def test_no_share_is_rounded_to_all_or_nothing(self):
-        assert [share(value) for value in (0, 0.000334, 0.0004, 0.5, 0.99996, 1)] == [
+        assert [share(value) for value in (0, 2e-9, 0.000334, 0.0004, 0.5, 0.99996, 1 - 2e-16, 1)] == [
             "0.0%",
+            "below 0.001%",
             "0.03%",
             "0.04%",
             "50.0%",
             "99.996%",
+            "above 99.999%",
             "100.0%",
         ]
 
@@ -124,7 +126,7 @@ class TestPage:
         logits, labels = simulated()
         text = written(evaluate(logits, labels, policy=fitted()), tmp_path)
         drawings = re.findall(r"<svg.*?</svg>", text, re.DOTALL)
-        assert len(drawings) == 7
+        assert len(drawings) == 8
         for drawing in drawings:
             root = ElementTree.fromstring(drawing)
             assert root.get("role") == "img"

@@ -45,7 +45,7 @@ def test_an_id_that_is_not_of_one_row_is_named(ids, others, words):
     found = compared(ids, others)
     assert found.paired == ""
     assert found.sentences[0] == (
-        f"The rows can't be paired: {words}. They are compared as other rows, 60 and 60, which makes a "
+        f"The rows (60 and 60) can't be paired: {words}. They are compared without pairing, which makes a "
         "difference harder to find; give each row an id of its own."
     )
 
@@ -63,8 +63,8 @@ def test_rows_of_which_some_are_in_both_are_not_called_others(rows, other_rows, 
     found = compared(IDS[parts[0]], IDS[parts[1]], *parts)
     assert found.paired == ""
     assert found.sentences[0] == (
-        f"{words}. They are compared as other rows, which makes a difference harder to find; evaluate both "
-        "on the same rows."
+        f"{words}. They are compared without pairing rows, which makes a difference harder to find; evaluate "
+        "both on the same rows."
     )
 
 
@@ -74,7 +74,8 @@ def test_other_rows_are_others():
         found = compared(*ids, *parts)
         assert found.paired == ""
         assert found.sentences[0] == (
-            "The rows are others: 30 and 30. They, not the model, may make a difference."
+            "The two evaluations are on different rows (30 and 30), so a difference may come from the rows, "
+            "not the model."
         )
 
 

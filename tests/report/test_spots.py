@@ -62,7 +62,7 @@ def test_places_are_where_the_plot_draws_them():
 
 def test_the_words_of_a_cell():
     texts = [spot.text for spot in DISPLAYS[2].spots()]
-    assert texts[1] == "<cat> called dog: 1 rows, 16.7% of <cat>"
+    assert texts[1] == "<cat> called dog: 1 row, 16.7% of <cat>"
     assert "The most frequent mistake: dog taken for <cat>, 2 rows." in DISPLAYS[2].describe()
 
 

@@ -11,16 +11,20 @@ Function = Callable[[FloatArray], FloatArray]
 
 
 def alternatives() -> dict[str, Function]:
-    """Return the functions by their printed names."""
-    from ..activations import hardmax, normalize, sigmoid, softmax
+    """Return the functions in place of softmax by their printed names."""
+    from ..activations import hardmax, normalize, sigmoid
 
-    return {"softmax": softmax, "hardmax": hardmax, "sigmoid": sigmoid, "normalize": normalize}
+    return {"hardmax": hardmax, "sigmoid": sigmoid, "normalize": normalize}
 
 
-def columns_of(scores: FloatArray) -> dict[str, FloatArray]:
-    """Apply each function to the scores; results may be NaN or infinite, which is part of the lesson."""
+def columns_of(values: FloatArray, temperature: float) -> dict[str, FloatArray]:
+    """Apply each function to the logits divided by the temperature; a result may be NaN or infinite."""
+    from ..activations import softmax
+
     with np.errstate(all="ignore"):
-        return {name: function(scores) for name, function in alternatives().items()}
+        # softmax subtracts the maximum before it divides: no quotient is beyond float64
+        columns = {"softmax": softmax(values, temperature=temperature)}
+        return columns | {name: function(values / temperature) for name, function in alternatives().items()}
 
 
 def comparison(columns: dict[str, FloatArray], labels: list[str]) -> Listing:
@@ -39,21 +43,38 @@ def verdicts(
 ) -> Iterator[str]:
     """Return a sentence per function: which rules it keeps, and which it breaks on these logits."""
     with np.errstate(all="ignore"):
-        after = columns_of((values + 1) / temperature)
-        yield "softmax: positive, sums to 1, unchanged by an offset, and with a gradient everywhere."
+        after = columns_of(values + 1, temperature)
+        yield f"softmax: {_softmax_keeps(values, columns['softmax'])}."
         yield "hardmax: no gradient: flat until another logit is the largest, so nothing can learn from it."
         total = columns["sigmoid"].sum()
         by_chance = " by chance" if np.isclose(total, 1) else ""
         yield (
             f"sigmoid: not a distribution: its sum is {total:.4g}{by_chance}; "
-            f"{_moved(values, columns['sigmoid'], after['sigmoid'])}."
+            f"{_moved(columns['sigmoid'], after['sigmoid'])}."
         )
-        yield f"normalize: {_normalize_fails(values, columns['normalize'], after['normalize'], labels)}."
+        scores = values / temperature
+        fails = _normalize_fails(values, scores, columns["normalize"], after["normalize"], labels)
+        yield f"normalize: {fails}."
 
 
-def _normalize_fails(values: FloatArray, before: FloatArray, after: FloatArray, labels: list[str]) -> str:
+def _softmax_keeps(values: FloatArray, probabilities: FloatArray) -> str:
+    never = "positive" if probabilities.all() else "never negative"
+    kept = f"{never}, sums to 1, unchanged by an offset, and with a gradient everywhere"
+    flat = int(((probabilities * (1 - probabilities) == 0) & np.isfinite(values)).sum())
+    if flat == 0:
+        return kept
+    return f"{kept}, though that of {flat} of {len(values)} classes comes out as 0 here"
+
+
+def _normalize_fails(
+    values: FloatArray, scores: FloatArray, before: FloatArray, after: FloatArray, labels: list[str]
+) -> str:
     if not np.isfinite(values).all():
         return "undefined with a logit of -inf, and not invariant to an offset"
+    if not np.isfinite(scores).all():
+        return "undefined here, where a logit / T is beyond float64, and not invariant to an offset"
+    if not np.isfinite(scores.sum()):
+        return "undefined here, where the sum is beyond float64, and not invariant to an offset"
     if not np.isfinite(before).all():
         return "undefined here, where the logits sum to 0, and not invariant to an offset"
     reasons = []
@@ -66,11 +87,16 @@ def _normalize_fails(values: FloatArray, before: FloatArray, after: FloatArray, 
         )
     if not reasons:
         reasons.append("negative values as soon as the signs of the logits differ")
-    return "; ".join([*reasons, _moved(values, before, after)])
+    if not np.isclose(before.sum(), 1):
+        reasons.append(f"a sum of {before.sum():.4g}, by rounding")
+    return "; ".join([*reasons, _moved(before, after, hidden=np.ptp(values) == 0)])
 
 
-def _moved(values: FloatArray, before: FloatArray, after: FloatArray) -> str:
-    """Return the largest change of any class by an offset of 1, with enough digits to see it."""
+def _moved(before: FloatArray, after: FloatArray, *, hidden: bool = False) -> str:
+    """Return the largest change of any class by an offset of 1, with enough digits to see it.
+
+    An offset that changes nothing is said to be `hidden` by equal logits, or lost to rounding.
+    """
     rule = "not invariant to an offset"
     if not np.isfinite(after).all():
         return f"{rule}: with 1 added to all, the logits sum to 0 and it is undefined"
@@ -79,6 +105,6 @@ def _moved(values: FloatArray, before: FloatArray, after: FloatArray) -> str:
         old, new = format(before[index], form), format(after[index], form)
         if old != new:
             return f"{rule}: with 1 added to all, {old} becomes {new}"
-    if np.ptp(values) == 0:
+    if hidden:
         return f"{rule}, which equal logits hide"
     return f"{rule}, by less than the digits of float64 show at such logits"

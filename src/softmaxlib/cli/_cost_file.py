@@ -1,4 +1,4 @@
-"""The file of costs: a row per true class, a column per decision."""
+"""The file of costs: one row per true class, one column per decision."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from ..errors import FileFormatError
 from ..files.csv_format import CsvFormat
 from ..files.location import Location
 
-_EXAMPLE = "write a row a true class and a column a decision: truth,cat,dog / cat,0,1 / dog,5,0"
+_EXAMPLE = "write one row per true class and one column per decision: truth,cat,dog / cat,0,1 / dog,5,0"
 
 
 def read_cost(path: Path, class_names: Sequence[str], form: CsvFormat) -> CostTable:
@@ -23,7 +23,7 @@ def read_cost(path: Path, class_names: Sequence[str], form: CsvFormat) -> CostTa
     any order, or other actions, whose order is kept. The returned names are None for classes.
     """
     if not path.is_file():
-        raise FileFormatError(f"{path} does not exist; --cost names a CSV file with a row a true class")
+        raise FileFormatError(f"{path} does not exist; --cost names a CSV file with one row per true class")
     try:
         with form.open(Location(path), None) as reader:
             names = reader.schema.names

@@ -12,7 +12,7 @@ from .._spelling import numbers_by_name
 from .._text import quoted
 from ..errors import InvalidInputError
 from ._exit_codes import BROKEN_PROMISE
-from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._printing import STANDARD_OUTPUT, Printer, as_output, print_verdict, write_json
 
 if TYPE_CHECKING:
     from ..decisions import Rule
@@ -115,38 +115,31 @@ def decide_labels(
 def evaluate_labels(
     given: "LabelFiles",
     policy: Path | None,
+    model: str | None,
     report: Path | None,
     json: Path | None,
     title: str,
-    fails: bool,
     quiet: bool,
-) -> None:
-    """Evaluate, write the report, and print the table of labels; return the exit code that applies."""
+) -> "MultilabelEvaluation":
+    """Evaluate, write the report, and print the table of labels and the verdict."""
     from ..files.multilabel import evaluate_files
-    from ..policy import MultilabelPolicy
     from ._progress import bar
 
     printer = Printer(quiet or json == STANDARD_OUTPUT)
-    fitted = None if policy is None else MultilabelPolicy.load(policy)
     with bar("Reading", quiet) as progress:
-        evaluation = evaluate_files(given, fitted, progress)
+        evaluation = evaluate_files(given, policy, model, progress)
     if report is not None:
         evaluation.to_html(report, title=title)
     if json is not None:
         write_json(evaluation.to_dict(), json)
-    columns = ("rows", "with it", *(name.replace("_", " ") for name in _FIGURES))
+    names = (name.replace("_", " ").replace("calibration", "classwise calibration") for name in _FIGURES)
+    columns = ("rows", "with it", *names)
     printer.table(("label", *columns), _judged(evaluation), numbers=columns)
-    wrong, right = evaluation.hamming_loss, evaluation.subset_accuracy
-    printer.line(
-        f"{wrong:.1%} of the labels are wrong, and in {right:.1%} of {evaluation.rows:,} rows none is"
-    )
-    if evaluation.audit is not None:
-        printer.line(_verdict(evaluation.audit))
+    print_verdict(evaluation.verdict, printer)
     for target in (report, as_output(json)):
         if target is not None:
             printer.line(f"Written to {target}")
-    if fails and evaluation.audit is not None and not evaluation.audit.holds:
-        raise typer.Exit(BROKEN_PROMISE)
+    return evaluation
 
 
 def audit_labels(

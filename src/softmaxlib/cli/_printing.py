@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +12,9 @@ from rich.text import Text
 
 from .._files import write_text
 from .._text import printable
+
+if TYPE_CHECKING:
+    from ..report import Verdict
 
 STANDARD_OUTPUT = Path("-")
 _UNWRAPPED = 1_000_000
@@ -52,6 +55,13 @@ class Printer:
         for row in rows:
             table.add_row(*(cell if isinstance(cell, Text) else Text(printable(cell)) for cell in row))
         console().print(table)
+
+
+def print_verdict(verdict: "Verdict", printer: Printer) -> None:
+    """Print the headline of an evaluation, and its sentences."""
+    printer.line(verdict.headline, style="bold")
+    for sentence in verdict.sentences:
+        printer.line(f"- {sentence}")
 
 
 def write_json(content: Any, path: Path) -> None:

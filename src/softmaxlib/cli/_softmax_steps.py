@@ -4,16 +4,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .._arrays import FloatArray
+from .._arrays import FloatArray, IntArray
 from ._listing import Listing
 from ._text import bar, format_probability
 
 _UNDERFLOW = "underflows to 0"
+_MOST_NAMES = 8
 
 
 def steps(values: FloatArray, probabilities: FloatArray, labels: list[str], temperature: float) -> Listing:
     """Build the table of softmax step by step, one row per class."""
-    shifted = (values - values.max()) / temperature
+    with np.errstate(over="ignore"):
+        shifted = (values - values.max()) / temperature
     weights = np.exp(shifted)
     shift_title = "minus the maximum" if temperature == 1 else f"minus the maximum, / {temperature:g}"
     possible = np.isfinite(values)
@@ -42,21 +44,24 @@ def notes(
     """Return notes on the steps: where the formula without the maximum breaks, and what underflows."""
     for reason, formats in _breaks(values, temperature).items():
         yield f"Without subtracting the maximum, {reason} in {_listed(formats)}."
-    lost = np.flatnonzero((probabilities == 0) & np.isfinite(values))
-    if lost.size:
+    if not probabilities.all():
         from ..activations import log_softmax
 
-        first = lost[0]
-        logarithm = log_softmax(values, temperature=temperature)[first]
-        yield (
-            f"log_softmax keeps what underflows: the log-probability of {labels[first]} is {logarithm:.8g}."
-        )
+        logarithms = log_softmax(values, temperature=temperature)
+        kept = np.flatnonzero((probabilities == 0) & np.isfinite(logarithms))
+        if kept.size:
+            first = kept[0]
+            yield (
+                f"log_softmax keeps what underflows: the log-probability of {labels[first]} is "
+                f"{logarithms[first]:.8g}."
+            )
 
 
 def _breaks(values: FloatArray, temperature: float) -> dict[str, list[str]]:
     """Return how exp(z / T) / sum(exp(z / T)) breaks, and in which formats."""
     found: dict[str, list[str]] = {}
-    top = f"exp({values.max() / temperature:.6g})"
+    with np.errstate(over="ignore"):
+        top = f"exp({values.max() / temperature:.6g})"
     for dtype in (np.float16, np.float32, np.float64):
         with np.errstate(all="ignore"):
             weights = np.exp(values.astype(dtype) / dtype(temperature))
@@ -74,22 +79,26 @@ def _breaks(values: FloatArray, temperature: float) -> dict[str, list[str]]:
 
 
 def _listed(names: list[str]) -> str:
+    if len(names) > _MOST_NAMES:
+        names = [*names[: _MOST_NAMES - 1], f"{len(names) - _MOST_NAMES + 1} others"]
     *most, last = names
     return f"{', '.join(most)} and {last}" if most else last
 
 
-def summary(probabilities: FloatArray, labels: list[str]) -> str:
+def summary(values: FloatArray, probabilities: FloatArray, labels: list[str]) -> str:
     """Return the most likely class, its lead, and the uncertainty."""
-    order = np.argsort(-probabilities, kind="stable")
-    first = order[0]
+    first = probabilities.argmax()
     text = f"Chosen: {labels[first]}, with probability {format_probability(float(probabilities[first]))}"
     if len(labels) > 1:
-        second = order[1]
-        margin = probabilities[first] - probabilities[second]
-        if margin == 0:
-            text += f", tied with {labels[second]} (the first listed is taken)"
+        others = np.delete(np.arange(len(labels)), first)
+        tied = probabilities[others] == probabilities[first]
+        if tied.any():
+            text += f", tied with {_names(others[tied], labels)} (the first listed is taken)"
         else:
-            text += f", {format_probability(float(margin))} ahead of {labels[second]}"
+            second = others[np.lexsort((values[others], probabilities[others]))[-1]]
+            behind = others[values[others] == values[second]]
+            margin = probabilities[first] - probabilities[second]
+            text += f", {format_probability(float(margin))} ahead of {_names(behind, labels)}"
         positive = probabilities[probabilities > 0]
         entropy = max(0.0, -float((positive * np.log(positive)).sum()))
         text += (
@@ -98,10 +107,15 @@ def summary(probabilities: FloatArray, labels: list[str]) -> str:
     return text + "."
 
 
+def _names(indices: IntArray, labels: list[str]) -> str:
+    return _listed([labels[index] for index in indices])
+
+
 def jacobian(probabilities: FloatArray, labels: list[str], temperature: float) -> Listing:
     """Build the table of the derivative of each probability (row) by each logit (column)."""
     from ..activations import softmax_jacobian
 
-    matrix = softmax_jacobian(probabilities) / temperature
+    with np.errstate(over="ignore"):
+        matrix = softmax_jacobian(probabilities) / temperature
     rows = [[label, *(f"{entry:.8f}" for entry in row)] for label, row in zip(labels, matrix, strict=True)]
     return Listing(titles=["", *labels], rows=rows)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ._compared import check_sources, models_of, names_of, print_comparison
-from ._exit_codes import BROKEN_PROMISE, DONE, POOR_VERDICT
+from ._exit_codes import BROKEN_PROMISE, POOR_VERDICT
 from ._multilabel import Multilabel, evaluate_labels, files_of, is_multilabel, refuse
 from ._options import (
     Dask,
@@ -21,11 +21,11 @@ from ._options import (
     Weight,
     Workers,
 )
-from ._printing import STANDARD_OUTPUT, Printer, as_output, write_json
+from ._printing import STANDARD_OUTPUT, Printer, as_output, print_verdict, write_json
 from ._table import Table
 
 if TYPE_CHECKING:
-    from ..report import Evaluation
+    from ..report import Evaluation, MultilabelEvaluation
 
 _TITLE = "Can this model be trusted?"
 _COMPARISON_TITLE = "Which of the two is better?"
@@ -104,14 +104,11 @@ def evaluate(
     read = {"--policy": policy, "--label": label, "--groups": groups, "--weight": weight, "--id": row_id}
     check_written({"--report": report, "--json": json}, file, read, files=["--report"])
     if is_multilabel(multilabel, policy):
-        refuse(
-            {"--groups": groups, "--id": row_id, "--model": model, "--workers": workers > 1, "--dask": dask}
-        )
-        if fail_on in (FailOn.caution, FailOn.bad):
-            refuse({f"--fail-on {fail_on}": True})
+        refuse({"--groups": groups, "--id": row_id, "--workers": workers > 1, "--dask": dask})
         given = files_of(file, table, label, weight, probabilities)
-        fails = fail_on is FailOn.promise
-        evaluate_labels(given, policy, report, json, title or _TITLE, fails, quiet)
+        (named,) = models_of(model, file[:1])
+        of_labels = evaluate_labels(given, policy, named, report, json, title or _TITLE, quiet)
+        _exit(of_labels, fail_on)
         return
     check_sources(file, fail_on)
     models = models_of(model, file)
@@ -146,23 +143,20 @@ def evaluate(
     if comparison is not None:
         print_comparison(comparison, printer)
     else:
-        printer.line(evaluations[0].verdict.headline, style="bold")
-        for sentence in evaluations[0].verdict.sentences:
-            printer.line(f"- {sentence}")
+        print_verdict(evaluations[0].verdict, printer)
         held, parts = evaluations[0].sampled_rows, evaluations[0].sampled
         if held is not None:
             printer.line(f"Of {held:,} rows, drawn at random: {', '.join(parts)}.")
     for target in (report, as_output(json)):
         if target is not None:
             printer.line(f"Written to {target}")
-    code = _code(evaluations[0], fail_on)
-    if code != DONE:
-        raise typer.Exit(code)
+    _exit(evaluations[0], fail_on)
 
 
-def _code(evaluation: "Evaluation", fail_on: FailOn | None) -> int:
-    """Return the exit code for the findings that were named."""
-    if fail_on is FailOn.promise:
-        return DONE if evaluation.audit is None or evaluation.audit.holds else BROKEN_PROMISE
-    poor = {None: (), FailOn.caution: ("caution", "bad"), FailOn.bad: ("bad",)}[fail_on]
-    return POOR_VERDICT if evaluation.verdict.grade in poor else DONE
+def _exit(evaluation: "Evaluation | MultilabelEvaluation", fail_on: FailOn | None) -> None:
+    """Exit with the code for the findings that were named, if there are any."""
+    if fail_on is FailOn.promise and evaluation.audit is not None and not evaluation.audit.holds:
+        raise typer.Exit(BROKEN_PROMISE)
+    poor = {FailOn.caution: ("caution", "bad"), FailOn.bad: ("bad",)}
+    if fail_on in poor and evaluation.verdict.grade in poor[fail_on]:
+        raise typer.Exit(POOR_VERDICT)

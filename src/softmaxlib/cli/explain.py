@@ -33,7 +33,8 @@ def explain(
         bool, typer.Option("--jacobian", help="Also print the Jacobian, diag(p) - p p^T.")
     ] = False,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Compare with hardmax, sigmoid and standard normalization.")
+        bool,
+        typer.Option("--compare", help="Compare with hardmax, sigmoid and normalize (divide by the sum)."),
     ] = False,
     sample: Annotated[
         bool, typer.Option("--sample", help="Draw a class, and show what each stage before the draw did.")
@@ -90,7 +91,7 @@ def _print_softmax(
 
     probabilities = softmax(values, temperature=temperature)
     steps(values, probabilities, labels, temperature).print(console)
-    console.print(Text(f"\n{summary(probabilities, labels)}"))
+    console.print(Text(f"\n{summary(values, probabilities, labels)}"))
     for note in notes(values, probabilities, labels, temperature):
         console.print(Text(note))
     if with_jacobian:
@@ -98,7 +99,7 @@ def _print_softmax(
         console.print(Text(f"\nJacobian {formula}: how the row's probability moves with the column's logit."))
         jacobian(probabilities, labels, temperature).print(console)
     if compare:
-        columns = columns_of(values / temperature)
+        columns = columns_of(values, temperature)
         at = "" if temperature == 1 else f", all of the logits / {temperature:g}"
         console.print(Text(f"\nBeside its alternatives{at}:"))
         comparison(columns, labels).print(console)

@@ -19,7 +19,7 @@ from ..report.row_sums import Counting
 from .csv_format import CsvFormat
 from .decide import policy_of
 from .large_rows import audit_of_sums
-from .part import Part
+from .part import origin_of
 from .reading import Columns, Progress, reading_for, reading_of, select
 from .sample import SAMPLE_ROWS, Rows, plan_rows
 from .source import Source, parts_of
@@ -104,7 +104,7 @@ def evaluate(
         kind, columns, score=score, positive=positive, label=label, groups=groups, weight=weight, id=id
     )
     with parts_of(source) as parts, own_threads() if executor is None else nullcontext(executor) as workers:
-        origins = run(_origin, parts, workers)
+        origins = run(origin_of, parts, workers)
         if executor is not None:  # nothing may be left with it after an error
             origins = list(origins)
         if fitted is None:
@@ -155,11 +155,3 @@ def _of_all_rows(
     evaluation = replace(evaluation, mistakes=whole.mistakes)
     result = None if policy is None else whole.after.compute()
     return with_all_rows(evaluation, whole.before.compute(), result, whole.rows, audit, seed)
-
-
-def _origin(part: Part) -> Origin:
-    """Return a file with its hash; a remote file is only named, not read a second time."""
-    if part.location.is_url:
-        return Origin(str(part.location))
-    with part.location.open() as stream:
-        return Origin.of_stream(str(part.location), stream)

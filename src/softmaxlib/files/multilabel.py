@@ -6,7 +6,7 @@ process.
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,13 @@ from ..policy import MultilabelAudit, MultilabelPolicy
 from ..policy.decided_table import with_input
 from ..policy.table_checks import check_finite
 from ..report import MultilabelEvaluation, evaluate_multilabel
+from ..report.provenance import Origin
 from .csv_format import CsvFormat
 from .deciding import Counts, SameColumns
 from .formats import ending_of
 from .location import Location
 from .logit_table import BATCH_VALUES, open_source
-from .part import Part
+from .part import Part, origin_of
 from .reading import Progress
 from .sinks import check_format, open_writer
 from .source import Source, parts_of
@@ -95,18 +96,29 @@ def fit_multilabel(
 
 
 def evaluate_files(
-    given: LabelFiles, policy: MultilabelPolicy | None, progress: Progress | None = None
+    given: LabelFiles,
+    policy: str | os.PathLike[str] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
 ) -> MultilabelEvaluation:
-    """Judge a multi-label model, and a policy with it, on the rows of some files."""
-    rows = read_labelled(given, policy, progress)
-    return evaluate_multilabel(
+    """Judge a multi-label model, and the policy of a file with it, on the rows of some files."""
+    fitted = None if policy is None else MultilabelPolicy.load(policy)
+    with parts_of(given.source) as parts:
+        rows = _rows_of(parts, given, fitted, progress)
+        origins = tuple(map(origin_of, parts))
+    evaluation = evaluate_multilabel(
         rows.values,
         rows.labels,
-        policy=policy,
+        policy=fitted,
         class_names=rows.class_names,
         probabilities=given.selection.kind == "probabilities",
         sample_weight=rows.weights,
+        model=model,
     )
+    provenance = replace(evaluation.provenance, files=origins)
+    if policy is not None:
+        provenance = replace(provenance, policy=Origin.of_file(policy))
+    return replace(evaluation, provenance=provenance)
 
 
 def audit_files(
@@ -161,23 +173,29 @@ def read_labelled(
     given: LabelFiles, policy: MultilabelPolicy | None = None, progress: Progress | None = None
 ) -> LabelRows:
     """Read all rows of some files, with their labels in the order of the logits."""
+    with parts_of(given.source) as parts:
+        return _rows_of(parts, given, policy, progress)
+
+
+def _rows_of(
+    parts: Sequence[Part], given: LabelFiles, policy: MultilabelPolicy | None, progress: Progress | None
+) -> LabelRows:
     names = None if policy is None else policy.class_names_
     values, labels, weights = [], [], []
-    with parts_of(given.source) as parts:
-        for part in parts:
-            names = names or open_source(part, given.selection, given.form).class_names
-            if not names:  # lists of logits, and no row to tell their length
+    for part in parts:
+        names = names or open_source(part, given.selection, given.form).class_names
+        if not names:  # lists of logits, and no row to tell their length
+            continue
+        for batch, named, others, first_row in _batches(part, given, names):
+            if not len(batch):
                 continue
-            for batch, named, others, first_row in _batches(part, given, names):
-                if not len(batch):
-                    continue
-                values.append(batch)
-                labels.append(_truth(others, given.label, names, part, first_row))
-                if "weight" in named:
-                    where = f"{part.location}: column {given.selection.weight!r}"
-                    weights.append(encode_weights(named["weight"], where, first_row))
-                if progress is not None:
-                    progress(len(batch), None)
+            values.append(batch)
+            labels.append(_truth(others, given.label, names, part, first_row))
+            if "weight" in named:
+                where = f"{part.location}: column {given.selection.weight!r}"
+                weights.append(encode_weights(named["weight"], where, first_row))
+            if progress is not None:
+                progress(len(batch), None)
     if names is None or not sum(map(len, values)):
         raise InvalidInputError("the source has no rows; at least one is needed")
     joined = np.concatenate(weights) if weights else None

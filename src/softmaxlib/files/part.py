@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from ..report.provenance import Origin
 from .location import Location
 
 Value = str | int | None
@@ -32,3 +33,11 @@ class Part(NamedTuple):
     row_groups: tuple[int, int] | None = None
     first_row: int = 0
     rows: int | None = None
+
+
+def origin_of(part: Part) -> Origin:
+    """Return a file with its hash; a remote file is only named, not read a second time."""
+    if part.location.is_url:
+        return Origin(str(part.location))
+    with part.location.open() as stream:
+        return Origin.of_stream(str(part.location), stream)

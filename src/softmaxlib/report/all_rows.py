@@ -18,7 +18,7 @@ from ..metrics.tally_result import TallyResult
 from ..policy import Audit, Figures
 from .class_calibration import judge_class_test
 from .class_figures import class_figures
-from .confusions import Confusions
+from .confusions import Confusions, DecisionsByClass
 from .cost_interval import cost_interval
 from .decided import ActionRows, Decided
 from .evaluation import Evaluation
@@ -61,7 +61,7 @@ def with_all_rows(
         if cells.size:
             class_calibration = judge_class_test(class_calibration_test_of_sums(cells), names)
         if decided is not None and sums.decided is not None:
-            decided = _decided(decided, sums.decided, known.rows)
+            decided = _decided(decided, sums.decided, known.rows, confusions)
     return replace(
         evaluation,
         rows=known.rows,
@@ -92,6 +92,8 @@ def _sampled(evaluation: Evaluation, sums: RowSums | None) -> list[str]:
         if len(evaluation.class_names) > MOST_CLASSES:
             parts.append("tests of the classes")
         decided = evaluation.decided
+        if decided is not None and max(len(evaluation.class_names), len(decided.actions)) > MOST_CLASSES:
+            parts.append("decisions on each class")
         if decided is not None and (decided.at_cost or decided.cost_curve or decided.cost_threshold_curve):
             parts.append("costs at other thresholds")
         if decided is not None and decided.set_groups:
@@ -153,7 +155,7 @@ def _ranking_curves(sums: JudgementSums) -> tuple[RocCurve, PrecisionRecallCurve
     return RocCurve(*(part[points] for part in roc)), PrecisionRecallCurve(*(part[few] for part in curve))
 
 
-def _decided(sample: Decided, sums: DecisionSums, rows: int) -> Decided:
+def _decided(sample: Decided, sums: DecisionSums, rows: int, confusions: Confusions) -> Decided:
     decided, (right, covered) = int(sums.actions.sum()), sums.right
     found = replace(
         sample,
@@ -164,6 +166,12 @@ def _decided(sample: Decided, sums: DecisionSums, rows: int) -> Decided:
             for one, count in zip(sample.actions, sums.actions.tolist(), strict=False)
         ),
     )
+    if sums.by_class.size:
+        cells = np.flatnonzero(sums.by_class)
+        counts, actions = sums.by_class[cells].astype(np.int64), len(sums.actions)
+        by_class = DecisionsByClass.of_cells(cells, counts, actions)
+        is_most_likely = sample.is_most_likely and by_class.equals(confusions)
+        found = replace(found, by_class=by_class, is_most_likely=is_most_likely)
     if not sample.actions and decided:  # what is decided is a class
         found = replace(found, accuracy=right / decided, accuracy_interval=_interval(right, decided))
     if sample.set_sizes is not None:

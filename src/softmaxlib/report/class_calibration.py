@@ -1,15 +1,19 @@
 """Classes whose probabilities are too high or too low, in figures and in words."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..metrics.class_calibration_test import ClassCalibrationTest, class_calibration_test_of
-from ..metrics.predictions import Predictions
+import numpy as np
 
-# Compared with Holm-adjusted p-values: a calibrated model has a chance of one in a hundred that any of its
-# classes is called misstated.
-REJECTED = 0.01
+from ..metrics.class_calibration_test import ClassCalibrationTest, class_calibration_test_of
+from ..metrics.holm import holm_adjusted
+from ..metrics.predictions import Predictions
+from .formats import counted, spoken
+
+# The level of every test in the report, as of audits, groups and comparisons. Here it is compared with
+# Holm-adjusted p-values: in at most one of twenty calibrated models is any class called misstated.
+REJECTED = 0.05
 # A deviation below both limits counts as small, whatever the test says: it would change no decision.
 SMALL_DIFFERENCE = 0.01  # of the mean probability over all rows
 SMALL_ODDS = 1.25  # stated odds over actual ones, over all rows or in a band of probabilities
@@ -91,27 +95,51 @@ def judge_class_test(test: ClassCalibrationTest, class_names: Sequence[str]) -> 
 
 def misstated_classes(classes: Sequence[ClassCalibration]) -> list[ClassCalibration]:
     """Return the misstated classes, the clearest first; of two classes, only the positive one."""
-    found = [one for one in classes if one.misstated]
     if len(classes) == 2:
-        return found[-1:]
+        return [one for one in classes if one.misstated][-1:]
+    return misstated_labels(classes)
+
+
+def judge_labels(tests: Mapping[str, ClassCalibrationTest]) -> tuple[ClassCalibration, ...]:
+    """Judge the labels of a multi-label model, each by its test of two classes; adjusted for all labels."""
+    p_values = holm_adjusted([float(test.adjusted_p_value[1]) for test in tests.values()]).tolist()
+    return tuple(
+        judge_class_test(test._replace(adjusted_p_value=np.full(2, p_value)), (f"not {name}", name))[1]
+        for (name, test), p_value in zip(tests.items(), p_values, strict=True)
+    )
+
+
+def misstated_labels(labels: Sequence[ClassCalibration]) -> list[ClassCalibration]:
+    """Return the misstated labels, the clearest first."""
+    found = [one for one in labels if one.misstated]
     return sorted(found, key=lambda one: (one.p_value, -one.odds_ratio))
 
 
 def of_classes(classes: Sequence[ClassCalibration]) -> list[str]:
     """Return the findings of the class tests, in sentences."""
-    misstated = misstated_classes(classes)
+    return _sentences(classes, misstated_classes(classes), "class", "classes")
+
+
+def of_labels(labels: Sequence[ClassCalibration]) -> list[str]:
+    """Return the findings of the tests of the labels, in sentences."""
+    return _sentences(labels, misstated_labels(labels), "label", "labels")
+
+
+def _sentences(
+    judged: Sequence[ClassCalibration], misstated: Sequence[ClassCalibration], noun: str, nouns: str
+) -> list[str]:
     if not misstated:
-        least = min(one.p_value for one in classes)
+        least = min(one.p_value for one in judged)
         if least > REJECTED:
             return [
-                "The probability of no class differs from its share of the rows by more than chance "
-                f"(smallest p = {least:.2g}, all classes counted)."
+                f"For every {noun}, the stated probability agrees with its share of the rows, up to chance "
+                f"(smallest p = {least:.2g}, all {nouns} counted)."
             ]
-        return ["Some classes' probabilities are off by more than chance, but by too little to matter."]
-    sentences = [_of_class(one) for one in misstated[:_MOST_NAMED]]
+        return [f"Some {nouns}' probabilities are off by more than chance, but by too little to matter."]
+    sentences = [_of_class(one, noun, nouns) for one in misstated[:_MOST_NAMED]]
     if len(misstated) > _MOST_NAMED:
         others = len(misstated) - _MOST_NAMED
-        sentences.append(f"{others} other {'class is' if others == 1 else 'classes are'} misstated too.")
+        sentences.append(f"{others} other {f'{noun} is' if others == 1 else f'{nouns} are'} misstated too.")
     return sentences
 
 
@@ -124,13 +152,18 @@ def _judged(one: ClassCalibration) -> ClassCalibration:
     return replace(one, misstated="overstated" if one.band_stated > one.band_observed else "understated")
 
 
-def _of_class(one: ClassCalibration) -> str:
+def _of_class(one: ClassCalibration, noun: str, nouns: str) -> str:
     times = "" if one.odds_ratio == float("inf") else f", odds wrong by a factor of {one.odds_ratio:.2g}"
     return (
-        f"The probability of {one.name} is {one.misstated}{_where(one)}: {_share(one.band_stated)} on "
-        f"average, and it is the truth in {_share(one.band_observed)} of these {one.rows:,} rows{times} "
-        f"({_chance(one.p_value)}, all classes counted)."
+        f"The probability of {spoken(one.name, noun)} is {one.misstated}{_where(one)}: "
+        f"{_share(one.band_stated)} on average, and it is the truth in {_share(one.band_observed)} of "
+        f"{_these(one.rows)}{times} "
+        f"({_chance(one.p_value)}, all {nouns} counted)."
     )
+
+
+def _these(rows: int) -> str:
+    return f"{'this' if rows == 1 else 'these'} {counted(rows, 'row')}"
 
 
 def _where(one: ClassCalibration) -> str:

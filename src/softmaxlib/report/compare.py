@@ -10,6 +10,7 @@ from ..errors import InvalidInputError
 from .comparison import Agreement, Comparison, FigureDifference, LostRow
 from .differences import figure_differences
 from .evaluation import Evaluation
+from .formats import counted
 from .pairing import Pairing, pair_rows
 from .row_results import RowResults
 
@@ -136,7 +137,7 @@ def _headline(figures: tuple[FigureDifference, ...], names: tuple[str, str]) -> 
         return "; ".join(said)
     if all(one.is_of_few_rows for one in figures):
         return f"These rows are too few to tell {names[0]} and {names[1]} apart"
-    return f"By no figure can {names[0]} and {names[1]} be told apart"
+    return f"{names[0]} and {names[1]} do not differ by more than chance in any figure"
 
 
 def _sentences(
@@ -158,8 +159,9 @@ def _sentences(
         )
     if agreement is not None:
         said.append(
-            f"Both are right in {agreement.both:,.0f} rows, only {names[0]} in {agreement.first_only:,.0f}, "
-            f"only {names[1]} in {agreement.second_only:,.0f}, and neither in {agreement.neither:,.0f}."
+            f"Both are right in {counted(round(agreement.both), 'row')}, only {names[0]} in "
+            f"{agreement.first_only:,.0f}, only {names[1]} in {agreement.second_only:,.0f}, and neither in "
+            f"{agreement.neither:,.0f}."
         )
     said += [
         f"{name}: {evaluation.verdict.headline}."

@@ -119,13 +119,13 @@ class Comparison:
     first, second : Evaluation
         As they were given.
     paired : "by id", "in order" or ""
-        How the rows of one were found among those of the other; empty where they are others.
+        How the rows of one were found among those of the other; empty if the rows are different ones.
     figures : tuple of FigureDifference
-        One a figure.
+        One per figure.
     agreement : Agreement or None
-        Where both are right, or only one; None for other rows.
+        Where both are right, or only one; None for different rows.
     lost : tuple of LostRow
-        Rows that the second is newly wrong about, those it is surest of first; none for other rows.
+        Rows that the second is newly wrong about, those it is surest of first; none for different rows.
     headline : str
         Which is better, in a line.
     sentences : tuple of str

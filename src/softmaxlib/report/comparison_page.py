@@ -23,7 +23,7 @@ def render(comparison: "Comparison", title: str) -> str:
         plate(
             "Reliability of both",
             CalibrationDisplay(second.reliability, other=first.reliability, names=names),
-            "On the dashed diagonal, of the rows stated at 80% confidence 80% are right. Bars: 95% intervals "
+            "On the dashed diagonal, 80% of the rows with a confidence of 80% are right. Bars: 95% intervals "
             f"of {names[0]}.",
             height=4.2,
         ),

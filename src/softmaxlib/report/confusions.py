@@ -1,4 +1,4 @@
-"""The non-empty cells of a confusion matrix."""
+"""The non-empty cells of the matrices of true classes against predicted ones, and against decisions."""
 
 from typing import NamedTuple, Self
 
@@ -27,16 +27,7 @@ class Confusions(NamedTuple):
     @classmethod
     def of(cls, truth: IntArray, predicted: IntArray, weights: Weights | None, classes: int) -> Self:
         """Count the rows of each pair of classes, or sum their weights."""
-        pairs = truth * classes + predicted
-        if classes**2 <= len(truth):
-            sums = np.bincount(pairs, weights)
-            cells = np.flatnonzero(sums)
-            rows = sums[cells]
-        elif weights is None:
-            cells, rows = np.unique(pairs, return_counts=True)
-        else:
-            cells, place = np.unique(pairs[weights > 0], return_inverse=True)
-            rows = np.bincount(place, weights[weights > 0])
+        cells, rows = _counted(truth * classes + predicted, classes**2, weights)
         return cls(cells // classes, cells % classes, rows)
 
     def sums(self, classes: int) -> tuple[Counts, ...]:
@@ -53,3 +44,60 @@ class Confusions(NamedTuple):
         whole = np.zeros((classes, classes), dtype=self.rows.dtype)
         whole[self.truth, self.predicted] = self.rows
         return whole
+
+
+class DecisionsByClass(NamedTuple):
+    """How often each decision was made for the rows of each class: the cells that have rows.
+
+    Attributes
+    ----------
+    truth, action : array of int (cells,)
+        The true class, and the action of the policy; -1 where rows were set aside.
+    rows : array of int (cells,)
+        How many rows, or their weight.
+    """
+
+    truth: IntArray
+    action: IntArray
+    rows: Counts
+
+    @classmethod
+    def of(
+        cls, truth: IntArray, action: IntArray, weights: Weights | None, classes: int, actions: int
+    ) -> Self:
+        """Count the rows of each class and decision, or sum their weights."""
+        cells, rows = _counted(pairs_of(truth, action, actions), classes * (actions + 1), weights)
+        return cls.of_cells(cells, rows, actions)
+
+    @classmethod
+    def of_cells(cls, cells: IntArray, rows: Counts, actions: int) -> Self:
+        """Return those of the cells of `pairs_of`."""
+        return cls(cells // (actions + 1), cells % (actions + 1) - 1, rows)
+
+    def matrix(self, classes: int, actions: int) -> Counts:
+        """Return the whole matrix: a column per action, and a last one of rows set aside if there are any."""
+        whole = np.zeros((classes, actions + 1), dtype=self.rows.dtype)
+        whole[self.truth, self.action] = self.rows  # -1 is the last column
+        return whole if (self.action < 0).any() else whole[:, :actions]
+
+    def equals(self, confusions: Confusions) -> bool:
+        """Return True if every row got its most likely class, or as many rows of each class did."""
+        pairs = zip(self, confusions, strict=True)
+        return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def pairs_of(truth: IntArray, action: IntArray, actions: int) -> IntArray:
+    """Number the pairs of a true class and an action, of which -1 comes first."""
+    return truth * (actions + 1) + action + 1
+
+
+def _counted(pairs: IntArray, most: int, weights: Weights | None) -> tuple[IntArray, Counts]:
+    """Return the pairs that occur, in rising order, and how often, or the sum of their weights."""
+    if most <= len(pairs):
+        sums = np.bincount(pairs, weights)
+        cells = np.flatnonzero(sums)
+        return cells, sums[cells]
+    if weights is None:
+        return np.unique(pairs, return_counts=True)
+    cells, place = np.unique(pairs[weights > 0], return_inverse=True)
+    return cells, np.bincount(place, weights[weights > 0])

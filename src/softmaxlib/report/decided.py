@@ -1,5 +1,6 @@
 """The decisions of a rule on labelled rows, judged."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from ..metrics.predictions import Floats
 from ..metrics.shares import WeightedShare, clopper_pearson, weighted_share
 from ..policy.figures import Weights
 from .at_cost import AtCost, at_cost, mean_of_rows
+from .confusions import DecisionsByClass
 from .cost_interval import CostRange, cost_range
 from .counts import Counts
 
@@ -41,6 +43,10 @@ class Decided:
         its own, which are not right or wrong but cost something.
     accuracy_interval : tuple of float
         Its 95% interval (Clopper-Pearson); NaN where `accuracy` is.
+    by_class : DecisionsByClass
+        How often each decision was made for the rows of each true class.
+    is_most_likely : bool
+        Whether every row got its most likely class.
     actions : tuple of ActionRows
         How often each action was taken, for a rule that has actions of its own; else empty.
     mean_cost, expected_cost : float or None
@@ -81,6 +87,8 @@ class Decided:
     decided: float
     accuracy: float
     accuracy_interval: tuple[float, float]
+    by_class: DecisionsByClass
+    is_most_likely: bool
     actions: tuple[ActionRows, ...]
     mean_cost: float | None
     expected_cost: float | None
@@ -97,6 +105,10 @@ class Decided:
     set_groups: tuple[GroupCoverage, ...]
     least_confidence: float | None
     meaning: str
+
+    def action_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
+        """Return the name of each action: those of the classes, unless the rule has actions of its own."""
+        return tuple(action.name for action in self.actions) or tuple(class_names)
 
     @property
     def coverage(self) -> float:
@@ -124,6 +136,8 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
         decided=kept.size if of_taken is None else float(of_taken.sum()),
         accuracy=float(right.value) if right is not None else float("nan"),
         accuracy_interval=(float("nan"), float("nan")) if right is None else _interval(right),
+        by_class=DecisionsByClass.of(labels, decision.action, weights, len(outcomes.class_names), len(names)),
+        is_most_likely=takes_classes and np.array_equal(decision.action, outcomes.most_likely),
         actions=() if takes_classes else tuple(map(ActionRows, names, counts)),
         mean_cost=None if costs is None else costs.mean,
         expected_cost=None if costs is None else costs.expected,

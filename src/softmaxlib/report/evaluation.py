@@ -14,6 +14,7 @@ from .class_figures import ClassFigures
 from .confusions import Confusions
 from .counts import Counts
 from .decided import Decided
+from .formats import counted
 from .groups import GroupComparison
 from .judgement import Judgement
 from .mistakes import Mistake
@@ -42,7 +43,7 @@ class Evaluation:
     confusions : Confusions
         Rows of each pair of true and most likely class, after calibration if there is one.
     classes : tuple of ClassFigures
-        One a class.
+        One per class.
     class_calibration : tuple of ClassCalibration
         Whether the probability of each class can be believed, after calibration if there is one.
     mistakes : tuple of Mistake
@@ -97,8 +98,9 @@ class Evaluation:
     def __repr__(self) -> str:
         final = self.final.figures
         return (
-            f"Evaluation({self.rows:,} rows, {len(self.class_names)} classes: {self.verdict.headline}; "
-            f"accuracy {final.accuracy:.1%}, calibration error {final.calibration_error:.1%})"
+            f"Evaluation({counted(self.rows, 'row')}, {len(self.class_names)} classes: "
+            f"{self.verdict.headline}; accuracy {final.accuracy:.1%}, "
+            f"calibration error {final.calibration_error:.1%})"
         )
 
     def _repr_html_(self) -> str:
@@ -119,6 +121,11 @@ class Evaluation:
     def confusion(self) -> Counts:
         """The confusion matrix (classes, classes): entry [k, j] is rows of class k whose most likely is j."""
         return self.confusions.matrix(len(self.class_names))
+
+    @property
+    def decides_otherwise(self) -> bool:
+        """True if a policy decides other than by the most likely class of each row."""
+        return self.decided is not None and not self.decided.is_most_likely
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Can this model be trusted?") -> None:
         """Write one self-contained HTML file: verdict, figures, tables; nothing is loaded from elsewhere.

@@ -4,17 +4,29 @@ import datetime
 from math import isfinite
 from typing import Any
 
-from .._text import printable
+from .._text import format_count, printable
 from ..decisions.words import percent
 from .groups import Measured
 
 TOO_FEW = "too few rows to tell"
 _NO_FIGURE = "\u2013"
+_LEAST_WRITTEN = 1e-5  # a smaller share is not written with its digits
 
 
 def shown(value: Any) -> Any:
     """Make control characters of a text from outside visible; leave the templates' own markup unchanged."""
     return printable(value) if type(value) is str else value
+
+
+def counted(count: float, noun: str) -> str:
+    """Write how many there are of something: 1 row, 2 rows, 1 class, 2 classes."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{format_count(count)} {noun}{ending}"
+
+
+def spoken(name: str, noun: str = "class") -> str:
+    """Return the name of a class for a sentence, with the word "class" before a number."""
+    return f"{noun} {name}" if name.isdigit() else name
 
 
 def share(value: float) -> str:
@@ -23,8 +35,10 @@ def share(value: float) -> str:
         return _NO_FIGURE
     text = f"{100 * value:.1f}%"
     if text == "0.0%" and value > 0:
-        return f"{100 * value:.1g}%"
-    return percent(value) if text == "100.0%" and value < 1 else text
+        return f"{100 * value:.1g}%" if value >= _LEAST_WRITTEN else f"below {_LEAST_WRITTEN:.3%}"
+    if text == "100.0%" and value < 1:
+        return percent(value) if value <= 1 - _LEAST_WRITTEN else f"above {1 - _LEAST_WRITTEN:.3%}"
+    return text
 
 
 def number(value: float) -> str:
@@ -35,6 +49,11 @@ def number(value: float) -> str:
 def share_interval(value: float, lower: float, upper: float) -> str:
     """Format a share with its interval."""
     return _NO_FIGURE if not isfinite(value) else f"{share(value)} ({share(lower)} to {share(upper)})"
+
+
+def ranged(low: str, high: str) -> str:
+    """Join the ends of a range; of equal ones, give one."""
+    return low if low == high else f"{low} to {high}"
 
 
 def share_range(measured: Measured) -> str:

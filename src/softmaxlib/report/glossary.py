@@ -64,6 +64,24 @@ _BINARY: Terms = [
     ("Average precision", "The area under the curve of precision against recall; 1 at best."),
 ]
 _WEIGHTS: Terms = [("Weight", "How often a row counts. Intervals take each row as one row of evidence.")]
+_LABELS: Terms = [
+    ("Precision", "The share of the rows taken to have a label that do have it."),
+    ("Recall", "The share of the rows with a label that are taken to have it."),
+    ("F1", "The harmonic mean of precision and recall: high only if both are; 1 at best."),
+    (
+        "Classwise calibration error",
+        "By how much the probability of a label and the share of rows that have it differ on average. Of the "
+        "rows where a calibrated model says 30%, 30% have the label.",
+    ),
+]
+_PROMISES: Terms = [
+    (
+        "Calibration error of the more probable answer",
+        "The error that the audit compares with that of the fit. The answer for a row is the more probable "
+        "of two: it has the label, or it does not. The error is by how much the probability of these answers "
+        "and the share of right ones differ on average.",
+    )
+]
 _COMPARED: Terms = [
     (
         "Bootstrap",
@@ -81,6 +99,13 @@ _COMPARED: Terms = [
         "are hard for both cancel out.",
     ),
 ]
+
+
+def terms_of_labels(has_policy: bool) -> Terms:
+    """Return the terms that the page of a multi-label model uses, with their explanations."""
+    of_all = dict(_EVERY)
+    shared = [(term, of_all[term]) for term in ("Log loss", "Brier score", "p-value", "Holm's method")]
+    return [*_LABELS, *(_PROMISES if has_policy else []), *shared, *_BINARY]
 
 
 def terms_of(evaluation: "Evaluation") -> Terms:

@@ -91,7 +91,7 @@ class GroupComparison:
     groups : tuple of GroupFigures
         In rising order of their names.
     differences : tuple of GroupDifference
-        One a figure; none where there is only one group.
+        One per figure; none where there is only one group.
     """
 
     groups: tuple[GroupFigures, ...]

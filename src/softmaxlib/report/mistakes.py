@@ -60,7 +60,7 @@ def worst_mistakes(
 ) -> tuple[Mistake, ...]:
     """Find the wrong rows with the largest probability; rows of equal rounded probability in their order.
 
-    Of smaller probability than `least` none is wanted.
+    Mistakes of a smaller probability than `least` are not needed.
     """
     truth, predicted = predictions.labels, predictions.figure("most_likely")
     confidence, weights = predictions.figure("confidence"), predictions.sample_weight

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import Array, as_numpy
+from .._arrays import Array, FloatArray, as_numpy
 from .._checks import (
+    LabelTable,
     check_label_table,
     check_label_values,
     check_sample_weight,
@@ -17,6 +18,7 @@ from .._checks import (
     name_labels,
     warn_of_row_order,
 )
+from .._clock import time_now
 from .._files import write_text
 from .._html import panel
 from .._renamed import checked_keywords
@@ -37,8 +39,20 @@ from ..metrics import (
     subset_accuracy,
 )
 from ..metrics._undefined import collected
+from ..metrics.class_calibration_test import ClassCalibrationTest, class_calibration_test_of
+from ..metrics.predictions import Predictions
+from ..metrics.shares import WeightedShare, weighted_share
 from ..policy import MultilabelAudit, MultilabelPolicy, check_class_names, check_columns
+from ..policy.figures import Weights
+from .as_json import as_json
+from .class_calibration import REJECTED, SMALL_DIFFERENCE, SMALL_ODDS, ClassCalibration, judge_labels
+from .formats import counted
+from .glossary import terms_of_labels
+from .multilabel_verdict import give_label_verdict
+from .provenance import Provenance, provenance_of
+from .tables import origins
 from .template import fill
+from .verdict import HIDDEN_ERROR, Verdict
 
 _DECIDED = {"precision": precision, "recall": recall, "f1_score": f1_score}
 _RANKED = {"average_precision": average_precision, "roc_auc": roc_auc}
@@ -51,7 +65,7 @@ _COLUMNS = {
     "roc_auc": "ROC AUC",
     "log_loss": "Log loss",
     "brier_score": "Brier score",
-    "calibration_error": "Calibration error",
+    "calibration_error": "Classwise calibration error",
 }
 _ADVICE = "pass probabilities=True with them (command line: --probabilities)"
 
@@ -74,7 +88,9 @@ class LabelFigures:
     average_precision, roc_auc : float
         NaN where every row has the label, or none.
     log_loss, brier_score, calibration_error : float
-        Of the probabilities, after calibration if there is a policy.
+        Of the probabilities, after calibration if there is a policy. The calibration error is classwise: it
+        compares the probability of the label with how often rows have it. The audit's is that of the more
+        probable answer, as `Figures.calibration_error` of two classes.
     """
 
     name: str
@@ -105,7 +121,7 @@ class MultilabelEvaluation:
     rows : int
         Rows judged.
     labels : tuple of LabelFigures
-        One a label, in the order of the columns.
+        One per label, in the order of the columns.
     averages : dict of str to dict of str to float
         For ``"macro"``, ``"micro"`` and ``"weighted"``: the figures of `LabelFigures`, averaged as by
         `metrics.multilabel_score`; for ``"samples"``: precision, recall and F1.
@@ -113,6 +129,15 @@ class MultilabelEvaluation:
         Of what was decided.
     audit : MultilabelAudit or None
         Whether the policy's promises hold on these rows.
+    calibration : tuple of ClassCalibration
+        Whether the probability of each label can be believed, after calibration if there is a policy. Labels
+        without known rows are left out.
+    evaluated_at : str
+        Time of the evaluation, ISO 8601 in UTC.
+    provenance : Provenance
+        The model, files and policy with their hashes, and the version of softmaxlib.
+    verdict : Verdict
+        The findings in words.
     """
 
     rows: int
@@ -121,18 +146,23 @@ class MultilabelEvaluation:
     hamming_loss: float
     subset_accuracy: float
     audit: MultilabelAudit | None
+    calibration: tuple[ClassCalibration, ...]
+    evaluated_at: str
+    provenance: Provenance
+    verdict: Verdict
 
     def __repr__(self) -> str:
         macro = self.averages["macro"]
         return (
-            f"MultilabelEvaluation({self.rows:,} rows, {len(self.labels)} labels: "
+            f"MultilabelEvaluation({counted(self.rows, 'row')}, {counted(len(self.labels), 'label')}: "
             f"mean F1 {_figure(macro['f1_score'])}, "
             f"mean average precision {_figure(macro['average_precision'])})"
         )
 
     def _repr_html_(self) -> str:
         rows = [(one.name, *(_figure(one.figures()[field]) for field in _COLUMNS)) for one in self.labels]
-        return panel(repr(self), (), ("Label", *_COLUMNS.values()), rows)
+        said = (self.verdict.headline, *self.verdict.sentences)
+        return panel(repr(self), said, ("Label", *_COLUMNS.values()), rows)
 
     def to_dict(self) -> dict[str, Any]:
         """Return every figure as plain values that ``json.dump`` takes; what is not a number is None."""
@@ -144,6 +174,10 @@ class MultilabelEvaluation:
             "hamming_loss": self.hamming_loss,
             "subset_accuracy": self.subset_accuracy,
             "audit": audit,
+            "calibration": as_json(self.calibration),
+            "evaluated_at": self.evaluated_at,
+            "provenance": as_json(self.provenance),
+            "verdict": as_json(self.verdict),
         }
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
@@ -152,7 +186,7 @@ class MultilabelEvaluation:
         write_text(path, content + "\n")
 
     def to_html(self, path: str | os.PathLike[str], *, title: str = "Can this model be trusted?") -> None:
-        """Write one self-contained HTML file: the table of labels, the averages, the promises.
+        """Write one self-contained HTML file: verdict, table of labels, averages, promises.
 
         Parameters
         ----------
@@ -175,6 +209,7 @@ def evaluate_multilabel(
     class_names: Sequence[str] | None = None,
     probabilities: bool = False,
     sample_weight: Array | None = None,
+    model: str | os.PathLike[str] | None = None,
 ) -> MultilabelEvaluation:
     """Judge a multi-label model on labelled rows, and a policy with it.
 
@@ -194,6 +229,8 @@ def evaluate_multilabel(
         Whether the first argument holds probabilities.
     sample_weight : array (rows,), optional
         How often each row counts.
+    model : str or path, optional
+        The model, for the record: the path of its file, whose SHA-256 is taken, or its name.
 
     Returns
     -------
@@ -214,7 +251,10 @@ def evaluate_multilabel(
     >>> evaluation = evaluate_multilabel(logits, labels, class_names=["cat", "dog"])
     >>> [one.name for one in evaluation.labels if one.roc_auc > 0.8]
     ['cat', 'dog']
+    >>> evaluation.verdict.headline
+    'The probabilities can be believed'
     """
+    provenance = provenance_of(model, policy)
     values = check_label_values(logits, probabilities, _ADVICE)
     count = values.shape[1]
     if class_names is None and policy is not None:
@@ -265,11 +305,16 @@ def evaluate_multilabel(
                 }
                 for average in ("macro", "micro", "weighted", "samples")
             }
+        tests, positive = _label_tests(stated, table, weights, names, are_probabilities)
     absent = [float("nan")] * count
     cell = np.where(table.known, 1.0 if weights is None else weights[:, None], 0.0)
     of_label = cell.sum(axis=0)
     with np.errstate(invalid="ignore"):
         set_aside = (cell * aside).sum(axis=0) / of_label
+    wrong = hamming_loss(*of_decisions, **decided) if some_decided else float("nan")
+    every_right = subset_accuracy(*of_decisions, **decided) if some_decided else float("nan")
+    calibration = judge_labels(tests)
+    of_all = float((cell * aside).sum() / cell.sum()) if cell.any() else 1.0
     return MultilabelEvaluation(
         rows=len(values),
         labels=tuple(
@@ -284,10 +329,33 @@ def evaluate_multilabel(
             for k, name in enumerate(names)
         ),
         averages=averages,
-        hamming_loss=hamming_loss(*of_decisions, **decided) if some_decided else float("nan"),
-        subset_accuracy=subset_accuracy(*of_decisions, **decided) if some_decided else float("nan"),
+        hamming_loss=wrong,
+        subset_accuracy=every_right,
         audit=audit,
+        calibration=calibration,
+        evaluated_at=time_now(),
+        provenance=provenance,
+        verdict=give_label_verdict(len(values), calibration, positive, wrong, every_right, of_all, audit),
     )
+
+
+def _label_tests(
+    stated: FloatArray,
+    table: LabelTable,
+    weights: Weights | None,
+    names: tuple[str, ...],
+    probabilities: bool,
+) -> tuple[dict[str, ClassCalibrationTest], list[WeightedShare]]:
+    """Test the probability of each label that is known in some row, and return the share that has it."""
+    tests, positive = {}, []
+    counts = table.known if weights is None else table.known & (weights > 0)[:, None]
+    for column in np.flatnonzero(counts.any(axis=0)).tolist():
+        known = table.known[:, column]
+        truth, of_known = table.truth[known, column], None if weights is None else weights[known]
+        rows = Predictions.check(stated[known, column], truth.astype(np.int64), of_known, probabilities)
+        tests[names[column]] = class_calibration_test_of(rows)
+        positive.append(weighted_share(truth.astype(bool), of_known))
+    return tests, positive
 
 
 def _finite(figures: dict[str, Any]) -> dict[str, Any]:
@@ -299,7 +367,22 @@ def _finite(figures: dict[str, Any]) -> dict[str, Any]:
 
 def _page(evaluation: MultilabelEvaluation, title: str) -> str:
     """Render the page as text."""
-    return fill("multilabel.html", title=title, evaluation=evaluation, columns=_COLUMNS, figure=_figure)
+    return fill(
+        "multilabel.html",
+        title=title,
+        evaluation=evaluation,
+        columns=_COLUMNS,
+        figure=_figure,
+        calibration={one.name: one for one in evaluation.calibration},
+        origins=origins(evaluation.provenance),
+        glossary=terms_of_labels(evaluation.audit is not None),
+        rules={
+            "rejected": REJECTED,
+            "small_difference": SMALL_DIFFERENCE,
+            "small_odds": SMALL_ODDS,
+            "hidden": HIDDEN_ERROR,
+        },
+    )
 
 
 def _figure(value: float) -> str:

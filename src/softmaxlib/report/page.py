@@ -32,6 +32,7 @@ def render(evaluation: "Evaluation", title: str) -> str:
         groups=tables.compared_groups(evaluation),
         class_plates=class_plates(evaluation),
         classes=tables.listed_classes(evaluation),
+        decided_classes=tables.decided_classes(evaluation),
         confusions=tables.confusions(evaluation),
         has_ids=any(mistake.row_id is not None for mistake in evaluation.mistakes),
         origins=tables.origins(evaluation.provenance),

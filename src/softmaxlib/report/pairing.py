@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from .._arrays import IntArray
 from ..errors import InvalidInputError
+from .formats import counted
 from .row_results import RowResults
 
 
@@ -44,7 +45,9 @@ def pair_rows(
             return _by_id((mine, yours), (one.labels, other.labels), class_names, names)
         is_same = is_same and mine == yours
     if is_same:
-        return Pairing("in order", None, f"Both are judged on the same {rows[0]:,} rows, in the same order")
+        return Pairing(
+            "in order", None, f"Both are judged on the same {counted(rows[0], 'row')}, in the same order"
+        )
     return _unpaired(rows, fault)
 
 
@@ -73,7 +76,9 @@ def _by_id(
     if len(common) == max(rows):
         order = np.array([found[name] for name in wanted], dtype=np.int64)
         _refuse_other_classes(wanted, labels[0], labels[1][order], class_names)
-        return Pairing("by id", order, f"Both are judged on the same {rows[0]:,} rows, found by their ids")
+        return Pairing(
+            "by id", order, f"Both are judged on the same {counted(rows[0], 'row')}, found by their ids"
+        )
     if not common:
         return _unpaired(rows, "")
     side = int(len(common) == rows[0])  # a row of this one is not in the other
@@ -83,20 +88,21 @@ def _by_id(
         "",
         None,
         f"{len(common):,} rows are in both, of {rows[0]:,} and {rows[1]:,}, but row {row} of {names[side]}, "
-        f"{ids[side][row]!r}, is not in {names[1 - side]}. They are compared as other rows, which makes a "
-        "difference harder to find; evaluate both on the same rows",
+        f"{ids[side][row]!r}, is not in {names[1 - side]}. They are compared without pairing rows, which "
+        "makes a difference harder to find; evaluate both on the same rows",
     )
 
 
 def _unpaired(rows: tuple[int, int], fault: str) -> Pairing:
     if fault:
         sentence = (
-            f"The rows can't be paired: {fault}. They are compared as other rows, {rows[0]:,} and "
-            f"{rows[1]:,}, which makes a difference harder to find; give each row an id of its own"
+            f"The rows ({rows[0]:,} and {rows[1]:,}) can't be paired: {fault}. They are compared without "
+            "pairing, which makes a difference harder to find; give each row an id of its own"
         )
     else:
         sentence = (
-            f"The rows are others: {rows[0]:,} and {rows[1]:,}. They, not the model, may make a difference"
+            f"The two evaluations are on different rows ({rows[0]:,} and {rows[1]:,}), so a difference may "
+            "come from the rows, not the model"
         )
     return Pairing("", None, sentence)
 

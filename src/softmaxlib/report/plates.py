@@ -15,6 +15,8 @@ from .displays import (
     RocDisplay,
     SetSizeDisplay,
 )
+from .displays.confusion import SET_ASIDE
+from .formats import spoken
 from .sliders import Points, Slider
 from .svg import to_svg
 
@@ -109,8 +111,8 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
             "risk",
             "Mistakes against share decided",
             RiskCoverageDisplay(evaluation.final.risk_coverage, chosen=chosen),
-            "If only the surest rows are decided, fewer of the decisions are wrong. At the right end every "
-            "row is decided"
+            "If only the surest rows are decided, by their most likely class, fewer of the decisions are "
+            "wrong. At the right end every row is decided"
             + (", at the marked point the rows that this policy decides." if chosen else "."),
         )
     ]
@@ -130,8 +132,8 @@ def decision_plates(evaluation: "Evaluation", sliders: list[Slider]) -> list[Pla
                 "cost-threshold",
                 "Cost against the threshold",
                 CostThresholdDisplay(decided.cost_threshold_curve, chosen=decided.threshold),
-                f"The mean cost of a row if rows are taken for {evaluation.class_names[1]} from this "
-                "probability on. The vertical line is the threshold of this policy. If it is not near the "
+                f"The mean cost of a row if {spoken(evaluation.class_names[1])} is predicted from this "
+                "probability. The vertical line is the threshold of this policy. If it is not near the "
                 "lowest point, the costs are not those that were meant, or the probabilities are wrong.",
             )
         )
@@ -157,7 +159,7 @@ def _ranking_plates(evaluation: "Evaluation") -> list[tuple[str, str, Display, s
     final = evaluation.final
     if final.roc is None or final.precision_recall is None:
         return []
-    name = evaluation.class_names[1]
+    name = spoken(evaluation.class_names[1])
     return [
         (
             "roc",
@@ -177,14 +179,47 @@ def _ranking_plates(evaluation: "Evaluation") -> list[tuple[str, str, Display, s
 
 
 def class_plates(evaluation: "Evaluation") -> list[Plate]:
-    """Draw the confusion matrix, unless there are too many classes."""
+    """Draw the confusion matrix and, if they differ, the policy's own decisions; nothing for many classes."""
     classes = len(evaluation.class_names)
     if classes > _MOST_CLASSES_DRAWN:
         return []
     side = min(9.6, max(3.4, 2.0 + 0.38 * classes))
     display = ConfusionDisplay(evaluation.confusion, class_names=evaluation.class_names)
     caption = (
-        "Each row of the matrix is a true class, each column a predicted one. Counts off the diagonal are "
-        "mistakes."
+        "Each row of the matrix is a true class, each column the most likely class by the model. Counts off "
+        "the diagonal are mistakes."
     )
-    return [plate("Confusion matrix", display, caption, is_wide=True, width=side, height=side)]
+    title = "Confusion matrix"
+    decided = evaluation.decided
+    if decided is None or not evaluation.decides_otherwise:
+        return [plate(title, display, caption, is_wide=True, width=side, height=side)]
+    names = decided.action_names(evaluation.class_names)
+    if len(names) > _MOST_CLASSES_DRAWN:
+        return [plate(title, display, caption, is_wide=True, width=side, height=side)]
+    matrix = decided.by_class.matrix(classes, len(names))
+    columns = [*names, SET_ASIDE][: matrix.shape[1]]
+    decisions = ConfusionDisplay(matrix, class_names=evaluation.class_names, action_names=columns)
+    width = min(9.6, max(3.4, 2.0 + 0.38 * len(columns)))
+    return [
+        plate(
+            "Decisions of the policy",
+            decisions,
+            "Each row of the matrix is a true class, each column a decision of the policy. "
+            + (
+                "Each decision has its cost; none is right or wrong by itself."
+                if decided.actions
+                else "Decisions for another class than the true one are mistakes."
+            ),
+            is_wide=True,
+            width=width,
+            height=side,
+        ),
+        plate(
+            f"{title} of the most likely class",
+            display,
+            f"{caption} The policy does not decide by it alone.",
+            is_wide=True,
+            width=side,
+            height=side,
+        ),
+    ]

@@ -9,7 +9,7 @@ from typing import Protocol, Self
 
 from .._version import __version__
 from ..errors import FileFormatError, UnsupportedTypeError
-from ..policy import Policy
+from ..policy import MultilabelPolicy, Policy
 
 
 class Stream(Protocol):
@@ -54,7 +54,7 @@ class Origin:
             return cls.of_stream(os.fspath(path), stream)
 
     @classmethod
-    def of_policy(cls, policy: Policy) -> Self:
+    def of_policy(cls, policy: Policy | MultilabelPolicy) -> Self:
         """Hash the file that `Policy.save` would write."""
         return cls("a policy in memory", policy.fingerprint)
 
@@ -96,7 +96,9 @@ class Provenance:
 
 
 def provenance_of(
-    model: str | os.PathLike[str] | None = None, policy: Policy | None = None, files: Iterable[Origin] = ()
+    model: str | os.PathLike[str] | None = None,
+    policy: Policy | MultilabelPolicy | None = None,
+    files: Iterable[Origin] = (),
 ) -> Provenance:
     """Hash the model, files and policy of an evaluation."""
     return Provenance(

@@ -15,6 +15,7 @@ from ..metrics.calibration_test import fine_edges
 from ..metrics.predictions import Predictions
 from ..policy import Policy, Wanted
 from ..policy.judging import judge_values
+from .confusions import pairs_of
 
 MOST_CLASSES = 64  # of more, the cells of the classes' tests take too much memory
 _WANTED = Wanted(calibrated=True, probabilities=True, most_likely=True)
@@ -47,6 +48,8 @@ class DecisionSums(NamedTuple):
         Decided rows whose action is the true class, and rows whose set holds it.
     sizes : array (classes + 1,) or (0,)
         Sets of each size.
+    by_class : array (classes * (actions + 1),) or (0,)
+        Rows of each true class and decision, in the order of `pairs_of`; of too many classes none.
     costs : array (4,)
         Sums of the cost of a row, of its square, of the expected cost and of the cost without the rule; NaN
         where there are none.
@@ -55,6 +58,7 @@ class DecisionSums(NamedTuple):
     actions: Floats
     right: Floats
     sizes: Floats
+    by_class: Floats
     costs: Floats
 
 
@@ -153,12 +157,18 @@ def _of_decisions(policy: Policy, outcomes: Outcomes) -> DecisionSums:
     decision, labels = outcomes.decision, outcomes.labels
     kept = ~decision.abstained
     taken = decision.action[kept]
-    actions = np.bincount(taken, minlength=len(policy.rule.name_actions(outcomes.class_names)))
+    classes, names = len(outcomes.class_names), policy.rule.name_actions(outcomes.class_names)
+    actions = np.bincount(taken, minlength=len(names))
+    by_class = _NOTHING
+    if max(classes, len(names)) <= MOST_CLASSES:
+        pairs = pairs_of(labels, decision.action, len(names))
+        by_class = np.bincount(pairs, minlength=classes * (len(names) + 1)).astype(np.float64)
     sizes, covered = _of_sets(decision, labels)
     return DecisionSums(
         actions.astype(np.float64),
         np.array([np.count_nonzero(taken == labels[kept]), covered], np.float64),
         sizes,
+        by_class,
         _of_costs(policy, outcomes),
     )
 

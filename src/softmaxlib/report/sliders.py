@@ -14,7 +14,7 @@ from ..metrics.operating_points import AtConfidence, AtThreshold, Shares
 from ..metrics.predictions import Floats
 from .at_cost import AtCost, Means
 from .decided import Decided, cost_places
-from .formats import number, share, share_interval
+from .formats import number, share, share_interval, spoken
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation
@@ -35,7 +35,7 @@ class Stop:
     words : str
         The threshold.
     figures : tuple of str
-        One a column.
+        One per column.
     is_listed : bool
         Whether the row stands in the table that is read without the slider.
     """
@@ -85,21 +85,33 @@ def decision_sliders(evaluation: "Evaluation") -> list[Slider]:
     if decided is not None and decided.at_cost is not None:
         sliders.append(_of_cost(decided.at_cost))
     else:
-        own = None if decided is None else decided.least_confidence
-        sliders.append(_of_confidence(final.at_confidence, own))
+        sliders.append(_of_confidence(final.at_confidence, decided, evaluation.decides_otherwise))
     if final.at_threshold is not None:
         sliders.append(_of_probability(final.at_threshold, decided, *evaluation.class_names))
     return sliders
 
 
-def _of_confidence(at: AtConfidence, own: float | None) -> Slider:
+def _of_confidence(at: AtConfidence, decided: Decided | None, decides_otherwise: bool) -> Slider:
+    """Return the slider for handing over; it says whose decisions it counts."""
+    own = None if decided is None else decided.least_confidence
+    if own:
+        policy = f" The policy hands over below {percent(own)}."
+    elif decides_otherwise:
+        policy = " The policy decides otherwise: its own decisions are counted in Key figures."
+    else:
+        policy = ""
     return Slider(
         name="by-confidence",
-        title="What if fewer rows were decided?",
+        title="What if fewer rows were decided, each by its most likely class?",
         label="Hand rows over below this confidence",
         note="A decided row gets its most likely class. Each figure is counted on these rows; the ranges are "
-        "95% intervals." + ("" if own is None else f" The policy hands over below {percent(own)}."),
-        columns=("Hand over below", "Rows decided", "Of these right", "Wrong decisions, of all rows"),
+        f"95% intervals.{policy}",
+        columns=(
+            "Hand over below",
+            "Rows decided",
+            "Most likely class right, of the decided",
+            "Most likely class wrong, of all rows",
+        ),
         stops=_stops(
             at.threshold,
             lambda value: percent(value) if value else "decide every row",
@@ -153,20 +165,25 @@ def _of_probability(at: AtThreshold, decided: Decided | None, other: str, name: 
         "roc": _points(100 * false_alarms, 100 * at.recall.value),
         "precision-recall": _points(100 * at.recall.value, 100 * at.precision.value),
     }
+    costs: dict[str, list[str]] = {}
     if decided is not None and decided.cost_threshold_curve is not None:
         curve = decided.cost_threshold_curve
-        points["cost-threshold"] = _points(100 * at.threshold, curve.cost[cost_places(curve, at.threshold)])
+        cost = curve.cost[cost_places(curve, at.threshold)]
+        points["cost-threshold"] = _points(100 * at.threshold, cost)
+        costs["Cost of a row"] = [number(value) for value in cost.tolist()]
     return Slider(
         name="by-probability",
-        title=f"What if {name} were taken from another probability on?",
-        label=f"Take {name} from this probability on",
-        note="Each figure is counted on these rows; the ranges are 95% intervals.",
+        title=f"What if {spoken(name)} were predicted from another probability?",
+        label=f"Least probability at which {spoken(name)} is predicted",
+        note=f"A row of less probability is called {other}. Each figure is counted on these rows; the ranges "
+        "are 95% intervals.",
         columns=(
-            "From a probability of",
-            f"Rows taken for {name}",
-            "Of it, found",
-            "Of those taken, right",
-            f"Of {other}, taken wrongly",
+            "Least probability",
+            f"Rows called {name}",
+            f"{_heading(name)} found (recall)",
+            f"Right when called {name} (precision)",
+            f"{_heading(other)} wrongly called {name}",
+            *costs,
         ),
         stops=_stops(
             at.threshold,
@@ -176,11 +193,18 @@ def _of_probability(at: AtThreshold, decided: Decided | None, other: str, name: 
             _intervals(at.recall),
             _intervals(at.precision),
             _intervals(at.false_positive_rate),
+            *costs.values(),
         ),
         start=_nearest(at.threshold, own or 0.5),
         has_own=own is not None,
         points=points,
     )
+
+
+def _heading(class_name: str) -> str:
+    """Return the name of a class at the beginning of a heading; a name that is a word stays as it is."""
+    words = spoken(class_name)
+    return words if words == class_name else words.capitalize()
 
 
 def _stops(

@@ -8,7 +8,7 @@ import numpy as np
 from ..decisions import GroupCoverage
 from ..metrics.normal_mean import normal_interval
 from .decided import Decided
-from .formats import TOO_FEW, chance, number, share
+from .formats import TOO_FEW, chance, number, ranged, share
 from .groups import GroupFigures
 from .provenance import Origin, Provenance
 
@@ -28,8 +28,9 @@ def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
     chance_low, chance_high = final.chance_interval
     rows = figures.rows if evaluation.effective_rows is None else evaluation.effective_rows
     loss_interval = normal_interval(figures.log_loss, figures.log_loss_error, rows, least=0.0)
+    whose = "of the most likely class; " if evaluation.decides_otherwise else ""
     listed = [
-        ("accuracy", "larger is better", share, f"95% interval {share(low)} to {share(high)}"),
+        ("accuracy", f"{whose}larger is better", share, f"95% interval {share(low)} to {share(high)}"),
         (
             "log_loss",
             "smaller is better, in nats",
@@ -46,7 +47,7 @@ def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
             "calibration_error",
             "smaller is better",
             share,
-            f"by chance alone {share(chance_low)} to {share(chance_high)}; p-value "
+            f"by chance alone {ranged(share(chance_low), share(chance_high))}; p-value "
             f"{chance(final.calibration_p_value)}",
         ),
     ]
@@ -71,8 +72,10 @@ def _of_decisions(decided: Decided) -> list[tuple[str, str, str, str]]:
     """Return the rows of the policy's decisions: name, orientation, figure, and its uncertainty."""
     rows = [("Share decided", "the rest is handed over", share(decided.coverage), "")]
     if np.isfinite(decided.accuracy):
-        words = "of the decided rows; larger is better"
-        rows.append(("Right", words, share(decided.accuracy), _interval(decided.accuracy_interval, share)))
+        words = "of the rows that the policy decides; larger is better"
+        rows.append(
+            ("Right decisions", words, share(decided.accuracy), _interval(decided.accuracy_interval, share))
+        )
     if decided.set_coverage is not None:
         known = _interval(decided.set_coverage_interval, share)
         rows.append(("Sets that hold the truth", "as often as promised", share(decided.set_coverage), known))
@@ -117,6 +120,25 @@ def listed_classes(evaluation: "Evaluation") -> list[Any]:
         return classes
     listed = [pair for pair in classes if pair[0].rows or pair[1].misstated]
     return sorted(listed, key=lambda pair: (not pair[1].misstated, pair[0].recall))[:_MOST_LISTED]
+
+
+def decided_classes(evaluation: "Evaluation") -> dict[str, tuple[float, float]]:
+    """Return what share of each class the policy finds, and how often it is right about it, by its name.
+
+    Empty if it decides by the most likely class, and for actions that are not classes.
+    """
+    decided, classes = evaluation.decided, len(evaluation.class_names)
+    if decided is None or decided.actions or not evaluation.decides_otherwise:
+        return {}
+    cells = decided.by_class
+    of_truth, of_action, right = (np.zeros(classes) for _ in range(3))
+    taken, agree = cells.action >= 0, cells.action == cells.truth
+    np.add.at(of_truth, cells.truth, cells.rows)
+    np.add.at(of_action, cells.action[taken], cells.rows[taken])
+    right[cells.truth[agree]] = cells.rows[agree]
+    with np.errstate(invalid="ignore"):  # 0 / 0: a class that never occurs, or is never decided
+        found, precision = (right / of_truth).tolist(), (right / of_action).tolist()
+    return dict(zip(evaluation.class_names, zip(found, precision, strict=True), strict=True))
 
 
 def confusions(evaluation: "Evaluation") -> list[dict[str, Any]]:

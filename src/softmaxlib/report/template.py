@@ -28,6 +28,7 @@ def fill(name: str, **content: Any) -> str:
         number=formats.number,
         count=format_count,
         chance=formats.chance,
+        counted=formats.counted,
         moment=formats.moment,
         share_range=formats.share_range,
         number_range=formats.number_range,

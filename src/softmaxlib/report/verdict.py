@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
+from .._text import listed
 from ..policy import Audit
 from .class_calibration import REJECTED, ClassCalibration, misstated_classes, of_classes
 from .decided import Decided
-from .formats import p_is, share
+from .formats import counted, p_is, ranged, share, spoken
 from .groups import GroupComparison
 from .judgement import Judgement
 
@@ -18,6 +19,10 @@ SMALL_ERROR = 0.01
 LARGE_ERROR = 0.03
 # If chance alone could make the error larger than this, there are too few rows for a verdict.
 HIDDEN_ERROR = 0.05
+TWO_QUESTIONS = (
+    "The audit asks whether calibration got worse since the fit; the tests above ask whether the "
+    "probabilities are exactly right."
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def give_verdict(
     misstated = misstated_classes(classes)
     if misstated and grade != "bad":
         grade = "bad" if any(one.badly for one in misstated) else "caution"
-        headline = _headline_of(misstated)
+        headline = headline_of(misstated)
     if audit is not None and not audit.holds and grade == "good":
         grade = "caution"
         headline = "The probabilities can be believed, but a promise of the policy no longer holds"
@@ -64,7 +69,9 @@ def give_verdict(
     if decided is not None:
         sentences.extend(_of_decisions(decided))
     if audit is not None:
-        sentences.append(_of_promises(audit))
+        sentences.append(of_promises(audit))
+        if (misstated or _is_off(final)) and holds_calibration(audit):
+            sentences.append(TWO_QUESTIONS)
     if groups is not None:
         sentences.append(_of_groups(groups))
     return Verdict(grade, headline, tuple(sentences))
@@ -85,10 +92,22 @@ def _grade(judgement: Judgement) -> tuple[Literal["good", "caution", "bad"], str
     return "bad", "The model is too sure of itself" if too_sure else "The model is less sure than it could be"
 
 
-def _headline_of(misstated: Sequence[ClassCalibration]) -> str:
+def headline_of(misstated: Sequence[ClassCalibration], noun: str = "class", nouns: str = "classes") -> str:
+    """Name what is misstated."""
     if len(misstated) > 1:
-        return f"The probabilities of {len(misstated)} classes can't be believed"
-    return f"The probability of {misstated[0].name} can't be believed: it is {misstated[0].misstated}"
+        return f"The probabilities of {len(misstated)} {nouns} can't be believed"
+    one = misstated[0]
+    return f"The probability of {spoken(one.name, noun)} can't be believed: it is {one.misstated}"
+
+
+def _is_off(judgement: Judgement) -> bool:
+    """Return True if the calibration error is more than chance, and not small."""
+    return judgement.calibration_p_value <= REJECTED and judgement.figures.calibration_error >= SMALL_ERROR
+
+
+def holds_calibration(audit: Audit) -> bool:
+    """Return True if calibration is no worse than at the fit, as far as these rows tell."""
+    return all(check.holds for check in audit.checks if check.promise.startswith("calibration"))
 
 
 def _too_few_rows(judgement: Judgement) -> bool:
@@ -103,28 +122,32 @@ def _of_accuracy(judgement: Judgement, effective_rows: float | None) -> str:
     figures = judgement.figures
     weighed = ""
     if effective_rows is not None:
-        weighed = f" with weights, which are worth {effective_rows:,.0f} rows of equal weight"
+        weighed = f" with weights, which are worth {counted(round(effective_rows), 'row')} of equal weight"
     return (
-        f"The most likely class is right in {figures.accuracy:.1%} of {figures.rows:,} rows{weighed} "
-        f"(95% interval {share(low)} to {share(high)})."
+        f"The most likely class is right in {figures.accuracy:.1%} of {counted(figures.rows, 'row')}"
+        f"{weighed} (95% interval {share(low)} to {share(high)})."
     )
 
 
 def _of_calibration(judgement: Judgement) -> str:
     error = judgement.figures.calibration_error
     low, high = judgement.chance_interval
-    chance = f"if the probabilities are exactly right, chance alone makes that {low:.1%} to {high:.1%}"
+    by_chance = ranged(f"{100 * low:.1f}", f"{100 * high:.1f}")
+    chance = f"if the probabilities are exactly right, chance alone makes that {by_chance}"
     if judgement.calibration_p_value > REJECTED:
         finding = (
-            f"a deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
+            f"A deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
         )
         if _too_few_rows(judgement):
             finding += ", but with so few rows a large one would not be seen either"
     elif error < SMALL_ERROR:
-        finding = "the deviation is real but too small to matter for most decisions"
+        finding = "The deviation is real but too small to matter for most decisions"
     else:
-        finding = "the deviation is more than chance: do not take the stated probabilities at face value"
-    return f"Stated confidence and actual accuracy differ by {error:.1%} on average; {chance}: {finding}."
+        finding = "The deviation is more than chance: do not take the stated probabilities at face value"
+    return (
+        f"Stated confidence and actual accuracy differ by {100 * error:.1f} percentage points on average; "
+        f"{chance}. {finding}."
+    )
 
 
 def _of_improvement(before: Judgement, after: Judgement) -> str:
@@ -194,14 +217,15 @@ def _cost_range(decided: Decided) -> str:
     return f" (95% interval {low:.4g} to {high:.4g})"
 
 
-def _of_promises(audit: Audit) -> str:
+def of_promises(audit: Audit) -> str:
+    """Say which promises hold."""
     broken = [check for check in audit.checks if not check.holds]
-    untested = ", ".join(audit.untested)
+    untested = listed(audit.untested)
     if not broken and untested:
         return f"No promise of the policy is broken, but these rows are too few to tell about: {untested}."
     if not broken:
         return f"All {len(audit.checks)} promises of the policy hold on these rows."
-    names = ", ".join(check.promise for check in broken)
+    names = listed([check.promise for check in broken])
     return f"No longer as promised: {names}. Fit the policy again on recent rows before relying on it."
 
 
@@ -212,6 +236,6 @@ def _of_groups(groups: GroupComparison) -> str:
     differing = [one for one in groups.differences if one.differs]
     if not differing:
         least = min(one.adjusted_p_value for one in groups.differences)
-        return f"The {count} groups differ in nothing by more than chance (smallest p = {least:.2g})."
+        return f"The {count} groups do not differ by more than chance (smallest p = {least:.2g})."
     named = ", ".join(f"{one.figure} ({p_is(one.adjusted_p_value)})" for one in differing)
     return f"The {count} groups differ by more than chance in {named}."

@@ -2,7 +2,7 @@
 
 import { byId, classColor, html, number, percent } from "./dom.js";
 import { LOGARITHMIC, button, numberInput, setting, showIn, slider } from "./inputs.js";
-import { LOGIT, MOST_CLASSES, NUMBERS, defaultState, formatState, scoresOf } from "./state.js";
+import { LOGIT, MOST_CLASSES, NUMBERS, defaultState, formatState, newName, scoresOf } from "./state.js";
 
 const EXAMPLES = [
   ["Cat, dog, bird", { logits: [2, 1, 0.1], names: ["cat", "dog", "bird"] }],
@@ -41,7 +41,14 @@ function removeClass(store, index) {
 
 function addClass(store) {
   const { logits, names } = store.state;
-  if (logits.length < MOST_CLASSES) store.change({ logits: [...logits, 0], names: [...names, `class ${logits.length + 1}`] });
+  if (logits.length < MOST_CLASSES) store.change({ logits: [...logits, 0], names: [...names, newName(names)] });
+}
+
+/** What a scale that is not positive means for the whole page. */
+function scaleNote(scale) {
+  if (scale > 0) return "";
+  if (scale < 0) return "The scale is negative, which turns the order around: the smallest logit has the largest score.";
+  return "The scale is 0: all scores equal the offset, whatever the logits are, and no class can learn.";
 }
 
 export function setUpControls(store, kernels) {
@@ -68,6 +75,7 @@ export function setUpControls(store, kernels) {
     }
     const [probabilities] = kernels.softmax([scoresOf(state)], { temperature: state.temperature });
     rows.forEach((row, index) => row.show(state, probabilities[index]));
+    byId("scale-note").textContent = scaleNote(state.scale);
     byId("add-class").disabled = state.logits.length >= MOST_CLASSES;
   });
 }

@@ -64,7 +64,7 @@ export function percent(value) {
   return `${(100 * value).toFixed(1)}%`;
 }
 
-/** A number whose every digit is shown on hover. */
+/** A number whose every digit is shown on hover, and on a tap by digits.js. */
 export function number(tag, value, { text = short(value), kind = "" } = {}) {
   const problem = Number.isNaN(value) || value === Infinity ? "bad" : "";
   return html(tag, { class: `number ${kind} ${problem}`.trim(), title: String(value) }, text);

@@ -2,16 +2,21 @@
 
 import { barRow, byId, classLabel, html, number, short } from "./dom.js";
 import { LOGARITHMIC, button, classChoice, setting } from "./inputs.js";
-import { LOGIT, NUMBERS, scoresOf } from "./state.js";
+import { LOGIT, NUMBERS, temperedOf } from "./state.js";
 
 const MANY = 10;
 
 /** The loss, and its derivative by the logits. */
 export function lossOf(state, kernels) {
-  const tempered = scoresOf(state).map((score) => score / state.temperature);
   const scale = state.scale / state.temperature;
-  const { losses, gradients } = kernels.crossEntropy([tempered], [state.truth], { scale });
+  const { losses, gradients } = kernels.crossEntropy([temperedOf(state)], [state.truth], { scale });
   return { loss: losses[0], gradient: gradients[0] };
+}
+
+function effectOfStep(scale) {
+  if (scale === 0) return "The scale is 0: the scores do not depend on the logits. The gradient is 0 for every class, and a step changes nothing.";
+  const [truth, others, why] = scale > 0 ? ["up", "down", ""] : ["down", "up", ", because the scale is negative"];
+  return `A step against it pushes the true logit ${truth} and all others ${others}${why}. It is never 0 while the answer is wrong.`;
 }
 
 function step(state, kernels) {
@@ -66,10 +71,14 @@ export function setUpLoss(store, kernels) {
     );
     const told = number("strong", loss, { text: short(loss) });
     told.id = "loss-value";
+    const bars = gradient.every((value) => value === 0)
+      ? "The gradient is 0: a step moves no logit."
+      : "The bars are the gradient; a step moves each logit against its bar.";
+    byId("loss-effect").textContent = effectOfStep(state.scale);
     byId("loss-summary").replaceChildren(
       "Loss: ",
       told,
-      ` nats${steps ? ` after ${steps} ${steps === 1 ? "step" : "steps"}` : ""}. The bars are the gradient; a step moves each logit against its bar.`,
+      ` nats${steps ? ` after ${steps} ${steps === 1 ? "step" : "steps"}` : ""}. ${bars}`,
     );
   });
 }

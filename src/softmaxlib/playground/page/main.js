@@ -2,6 +2,7 @@
 
 import { setUpControls } from "./controls.js";
 import { setUpCurve } from "./curve.js";
+import { setUpDigits } from "./digits.js";
 import { byId } from "./dom.js";
 import { setUpFunctions } from "./functions.js";
 import { setUpJacobian } from "./jacobian.js";
@@ -58,6 +59,7 @@ async function start() {
     setUpPrecision,
     setUpWord,
     setUpTraining,
+    setUpDigits,
   ])
     setUp(store, kernels);
   followAddress(store);

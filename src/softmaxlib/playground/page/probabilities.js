@@ -24,17 +24,28 @@ function steps(state, scores, probabilities) {
   return table(head, rows, foot);
 }
 
-function summary(names, probabilities) {
-  const order = probabilities.map((_, index) => index).sort((a, b) => probabilities[b] - probabilities[a]);
+function listed(names) {
+  return names.length > 1 ? `${names.slice(0, -1).join(", ")} and ${names.at(-1)}` : names[0];
+}
+
+function lead(names, scores, probabilities) {
+  const order = scores.map((_, index) => index).sort((a, b) => probabilities[b] - probabilities[a] || scores[b] - scores[a]);
   const [first, second] = order;
-  const entropy = probabilities.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
+  const most = percent(probabilities[first]);
   const margin = probabilities[first] - probabilities[second];
-  const lead =
-    margin === 0
-      ? `${names[first]} and ${names[second]} tie at ${percent(probabilities[first])}.`
-      : `Most likely: ${names[first]}, ${percent(probabilities[first])}, ahead of ${names[second]} by ${percent(margin)}.`;
+  if (margin === 0) {
+    const tied = names.filter((_, index) => probabilities[index] === probabilities[first]);
+    return `${listed(tied)} tie at ${most} each.`;
+  }
+  const behind = names.filter((_, index) => index !== first && scores[index] === scores[second]);
+  const points = margin < 0.0005 ? "less than 0.1" : (100 * margin).toFixed(1);
+  return `Most likely: ${names[first]}, ${most}, ahead of ${listed(behind)} by ${points} percentage points.`;
+}
+
+function summary(names, scores, probabilities) {
+  const entropy = probabilities.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
   const most = Math.log(names.length);
-  return `${lead} Doubt (entropy): ${short(entropy)} nats, where 0 is certainty and ${short(most)} means that all classes are equally likely.`;
+  return `${lead(names, scores, probabilities)} Doubt (entropy): ${short(entropy)} nats, where 0 is certainty and ${short(most)} means that all classes are equally likely.`;
 }
 
 export function setUpProbabilities(store, kernels) {
@@ -45,6 +56,6 @@ export function setUpProbabilities(store, kernels) {
       ...state.names.map((name, index) => barRow(name, probabilities[index], { color: classColor(index), text: percent(probabilities[index]) })),
     );
     byId("steps").replaceChildren(...steps(state, scores, probabilities));
-    byId("summary").textContent = summary(state.names, probabilities);
+    byId("summary").textContent = summary(state.names, scores, probabilities);
   }, OF_SOFTMAX);
 }

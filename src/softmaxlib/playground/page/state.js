@@ -23,6 +23,18 @@ export const LOGIT = { least: -LARGEST_LOGIT, greatest: LARGEST_LOGIT };
 const DEFAULT_LOGITS = [2, 1, 0.1];
 const DEFAULT_NAMES = ["cat", "dog", "bird"];
 
+/** The name of a class that no one has named. Classes count from 1: the fourth is "class 4". */
+function usualName(index) {
+  return DEFAULT_NAMES[index] ?? `class ${index + 1}`;
+}
+
+/** A name for one more class, which no other class has. */
+export function newName(names) {
+  let count = names.length + 1;
+  while (names.includes(`class ${count}`)) count += 1;
+  return `class ${count}`;
+}
+
 export function defaultState() {
   const numbers = Object.fromEntries(Object.entries(NUMBERS).map(([name, { value }]) => [name, value]));
   return { logits: [...DEFAULT_LOGITS], names: [...DEFAULT_NAMES], ...numbers, points: null };
@@ -42,7 +54,7 @@ export function parseState(fragment) {
   const logits = (given.get("logits") ?? "").split(",").map((text) => parseNumber(text, LOGIT));
   if (logits.length >= 2 && logits.length <= MOST_CLASSES && !logits.includes(null)) {
     state.logits = logits;
-    state.names = logits.map((_, index) => DEFAULT_NAMES[index] ?? `class ${index}`);
+    state.names = logits.map((_, index) => usualName(index));
   }
   const names = given.getAll("name");
   if (names.length === state.logits.length) state.names = names.map((name) => name.slice(0, LONGEST_NAME));
@@ -106,7 +118,12 @@ export class Store {
 /** What the probabilities depend on. */
 export const OF_SOFTMAX = ["logits", "names", "temperature", "scale", "offset"];
 
-/** The scores that softmax sees. */
+/** The scores of the classes. */
 export function scoresOf(state) {
   return state.logits.map((logit) => state.scale * logit + state.offset);
+}
+
+/** What every function gets: the scores divided by the temperature. */
+export function temperedOf(state) {
+  return scoresOf(state).map((score) => score / state.temperature);
 }

@@ -2,8 +2,9 @@
 
 import { byId, drawing, html, percent, svg } from "./dom.js";
 import { button } from "./inputs.js";
-import { OF_SOFTMAX, scoresOf } from "./state.js";
+import { OF_SOFTMAX, newName, scoresOf, temperedOf } from "./state.js";
 
+const WIDTH = 500;
 const CORNERS = [[60, 300], [440, 300], [250, 30]];
 const TEMPERATURES = Array.from({ length: 121 }, (_, step) => 10 ** (-2 + step / 30)); // 0.01 to 100
 
@@ -18,9 +19,22 @@ function corner(name, index) {
   return svg("text", attributes, name);
 }
 
-function marks(kernels, scores, temperature) {
-  const [softmax] = kernels.softmax([scores], { temperature });
-  const [sparsemax] = kernels.sparsemax([scores]);
+/** Keeps the names of the corners within the drawing, and shortens those that are too long for it. */
+function fitCorners(texts) {
+  texts.forEach((text, index) => {
+    const name = text.textContent;
+    const room = index < 2 ? WIDTH / 2 - 10 : WIDTH;
+    for (let length = name.length - 1; length > 0 && text.getComputedTextLength() > room; length--)
+      text.replaceChildren(`${name.slice(0, length)}…`, svg("title", {}, name));
+    const half = text.getComputedTextLength() / 2;
+    text.setAttribute("x", Math.min(WIDTH - half, Math.max(half, CORNERS[index][0])));
+  });
+}
+
+function marks(kernels, state) {
+  const scores = scoresOf(state);
+  const [softmax] = kernels.softmax([scores], { temperature: state.temperature });
+  const [sparsemax] = kernels.sparsemax([temperedOf(state)]);
   const first = scores.indexOf(Math.max(...scores));
   const hardmax = scores.map((_, index) => (index === first ? 1 : 0));
   return { softmax, sparsemax, hardmax };
@@ -34,7 +48,7 @@ const SHAPES = {
 
 function figure(state, kernels) {
   const scores = scoresOf(state);
-  const points = marks(kernels, scores, state.temperature);
+  const points = marks(kernels, state);
   const path = TEMPERATURES.map((temperature) => place(kernels.softmax([scores], { temperature })[0]).join(","));
   const told = state.names.map((name, index) => `${name} ${percent(points.softmax[index])}`).join(", ");
   const inner = [1, 2, 3].flatMap((quarter) =>
@@ -45,7 +59,7 @@ function figure(state, kernels) {
     }),
   );
   const image = drawing(
-    500,
+    WIDTH,
     345,
     `Triangle with a corner for each class. Softmax stands at ${told}.`,
     ...inner,
@@ -67,7 +81,7 @@ function without(store) {
   const [more, fewer] = [[...logits, 0], logits.slice(0, 3)];
   const changes =
     logits.length < 3
-      ? { logits: more, names: [...names, "class 3"] }
+      ? { logits: more, names: [...names, newName(names)] }
       : { logits: fewer, names: names.slice(0, 3), truth: Math.min(truth, 2) };
   const text = logits.length < 3 ? "Add a third class" : "Keep the first three classes";
   return [
@@ -77,8 +91,12 @@ function without(store) {
 }
 
 export function setUpTriangle(store, kernels) {
-  store.subscribe((state) => {
+  const show = () => {
+    const { state } = store;
     const content = state.logits.length === 3 ? figure(state, kernels) : without(store);
     byId("triangle-figure").replaceChildren(...content);
-  }, OF_SOFTMAX);
+    fitCorners(byId("triangle-figure").querySelectorAll(".corner"));
+  };
+  store.subscribe(show, OF_SOFTMAX);
+  window.matchMedia("(max-width: 560px)").addEventListener("change", show); // the names are larger there
 }

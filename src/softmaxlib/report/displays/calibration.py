@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..._text import format_count, printable
+from ..._text import printable
 from ...metrics import ReliabilityCurve, reliability_curve
+from ..formats import counted
 from .base import OTHER, RIGHT, CurveDisplay
 from .spots import Spot, point
 
@@ -57,9 +58,10 @@ class CalibrationDisplay(CurveDisplay):
         curve = self.curve
         worst = int(np.argmax(np.abs(curve.confidence - curve.frequency) * np.sqrt(curve.weight)))
         return (
-            f"Actual accuracy in {len(curve.confidence)} bins of stated confidence, from "
-            f"{curve.confidence[0]:.1%} to {curve.confidence[-1]:.1%}. The clearest gap: of the rows stated "
-            f"at {curve.confidence[worst]:.1%} on average {curve.frequency[worst]:.1%} are right."
+            f"Actual accuracy in {counted(len(curve.confidence), 'bin')} of stated confidence, from "
+            f"{curve.confidence[0]:.1%} to {curve.confidence[-1]:.1%}. The clearest gap: the mean confidence "
+            f"is {curve.confidence[worst]:.1%} in a bin where {curve.frequency[worst]:.1%} of the rows are "
+            "right."
         )
 
     def spots(self) -> list[Spot]:
@@ -71,7 +73,7 @@ class CalibrationDisplay(CurveDisplay):
                 stated,
                 actual,
                 f"stated {stated:.1%}, right {actual:.1%} (95% interval {low:.1%} to {high:.1%}), "
-                f"{format_count(weight)} rows",
+                f"{counted(weight, 'row')}",
             )
             for stated, actual, low, high, weight in zip(*(part.tolist() for part in parts), strict=True)
         ]
