@@ -44,7 +44,7 @@ Outcome execute(LossTask& task, Crew crew) {
     Index elements = task.rows.rows * task.rows.classes, groups = group_count(task.rows);
     int threads = threads_for(elements);
     task.groups_per_unit = std::max<Index>(1, least_parallel / 2 / (group_rows * task.rows.classes));
-    if (threads == 1) task.groups_per_unit = groups;
+    if (threads == 1 && elements < least_interrupted) task.groups_per_unit = groups;
     Work work = {run_losses, &task, (groups + task.groups_per_unit - 1) / task.groups_per_unit, true,
                  elements < least_interrupted ? nullptr : interrupted};
     return unlocked(elements, [&] { return run(work, threads, crew); });

@@ -1,5 +1,8 @@
 """softmaxlib takes a model's logits to probabilities, losses, calibration, decisions and the next word."""
 
+from importlib import import_module as _import_module
+from typing import TYPE_CHECKING
+
 from . import errors
 from ._configuration import show_config
 from ._version import __version__ as __version__
@@ -34,6 +37,31 @@ from .losses import (
 from .policy import MultilabelPolicy, Policy
 from .report import evaluate
 from .transforms import adjust_prior, adjust_prior_vjp, margin, margin_vjp, softcap, softcap_vjp
+
+_PACKAGES = (
+    "calibration",
+    "decisions",
+    "files",
+    "jax",
+    "keras",
+    "metrics",
+    "policy",
+    "report",
+    "sampling",
+    "sklearn",
+    "torch",
+)
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Import a package of softmaxlib when it is first used, such as ``softmaxlib.sampling``."""
+        if name in _PACKAGES:
+            return _import_module(f"{__name__}.{name}")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+del TYPE_CHECKING
 
 __all__ = [
     "LogSumExp",

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _kernels
 from ._arrays import Array, Axis, bring, check_axis, check_where, foreign_namespace
+from ._renamed import other_names, refuse_other_names
 
 Result = TypeVar("Result")
 Parameters = ParamSpec("Parameters")
@@ -26,10 +27,14 @@ def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters
     What the node does with tensors is traced below it, so that it is differentiated and exported too.
     """
 
+    others = other_names(function)
+
     @functools.wraps(function)
     def node(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         if is_compiling():
             return node(*args, **kwargs)
+        if not others.keys().isdisjoint(kwargs):
+            refuse_other_names(function, others, kwargs)
         return function(*args, **kwargs)
 
     NODES.append(node)

@@ -1,4 +1,4 @@
-"""Renamed things: an old name raises an error that gives the new one."""
+"""Names of other libraries and of earlier files: as a keyword they raise an error that gives ours."""
 
 import functools
 import inspect
@@ -16,19 +16,43 @@ NEW_NAMES = {
     "calibration": "method",
     "seed": "random_state",
 }
+NAMES_ELSEWHERE = {
+    "dim": "axis",
+    "keepdim": "keepdims",
+    "mask": "where",
+    "T": "temperature",
+    "tau": "temperature",
+    "smoothing": "label_smoothing",
+    "gamma": "focal_gamma",
+    "sample_weights": "sample_weight",
+    "costs": "cost",
+}
+
+
+def other_names(function: Callable[..., Any]) -> dict[str, str]:
+    """Return other names of a function's parameters, with the right ones."""
+    known = inspect.signature(function).parameters
+    names = {**NEW_NAMES, **NAMES_ELSEWHERE}
+    return {other: name for other, name in names.items() if name in known and other not in known}
+
+
+def refuse_other_names(
+    function: Callable[..., Any], others: Mapping[str, str], keywords: Collection[str]
+) -> None:
+    """Raise if a keyword is another name of a parameter, and give the right one."""
+    for name in keywords:
+        if name in others:
+            raise TypeError(f"{_name(function)}() takes {others[name]}=... instead of {name}=...")
 
 
 def checked_keywords(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
-    """Name the new keyword in the error for an old one, or for an array as the flag `probabilities`."""
-    known = inspect.signature(function).parameters
-    renamed = {old: new for old, new in NEW_NAMES.items() if new in known and old not in known}
-    flagged = "probabilities" in known
+    """Refuse other names of parameters, and an array as the flag `probabilities`."""
+    others = other_names(function)
+    flagged = "probabilities" in inspect.signature(function).parameters
 
     @functools.wraps(function)
     def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        for name in kwargs:
-            if name in renamed:
-                raise TypeError(f"{_name(function)}() takes {renamed[name]}=... instead of {name}=...")
+        refuse_other_names(function, others, kwargs)
         if flagged and not isinstance(kwargs.get("probabilities", False), bool):
             raise TypeError(
                 f"{_name(function)}() takes probabilities=True or False: pass the array of probabilities as "

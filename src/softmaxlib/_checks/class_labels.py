@@ -153,6 +153,7 @@ def check_labels(
         row = int(np.flatnonzero(outside)[0])
         raise InvalidInputError(
             f"{name} must lie in 0 to {classes - 1} ({classes} classes), got {array[row]} in row {row}"
+            f"{'; logits of shape (rows,) are those of a binary model' if classes == 2 else ''}"
         )
     return array.astype(np.int64, copy=False)
 
@@ -223,8 +224,8 @@ def _values(labels: Array, name: str) -> npt.NDArray[Any]:
         if broken.any():
             place = first_place(broken)
             raise InvalidInputError(
-                f"{name} must be class numbers or names, got {array[place]} in row {place[0]}; "
-                "probabilities as targets are for the losses"
+                f"{name} must be class numbers or names, got {array[place]} in row {place[0]}; pass logits "
+                "first and labels second (probabilities as targets are for the losses)"
             )
     elif array.dtype.kind not in "iubU":
         raise UnsupportedTypeError(

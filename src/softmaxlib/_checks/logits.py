@@ -71,6 +71,17 @@ def _native(values: Array, name: str) -> FloatArray:
     return array[:, 0] if array.shape[1:] == (1,) else array
 
 
+def described_shape(given: Array, rows: FloatArray) -> str:
+    """Return the shape for a message. One number per row is said to be that of a binary model."""
+    shape = np.shape(given)
+    if len(shape) != 1:
+        return f"shape {rows.shape}"
+    return (
+        f"shape {shape}, which means {shape[0]} rows of a binary model with one number each; to pass one row "
+        "of several classes, make it two-dimensional: logits[None, :]"
+    )
+
+
 def _check_finite_scores(scores: FloatArray, name: str) -> None:
     finite = np.isfinite(scores)
     if not finite.all():

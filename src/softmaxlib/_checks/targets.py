@@ -77,6 +77,7 @@ def check_target_shape(
         raise InvalidInputError(
             f"target must be class indices of shape {rows} or class probabilities of shape {logits}, "
             f"got shape {shape}"
+            f"{'; pass the logits first and the target second' if len(shape) > len(logits) else ''}"
         )
     if ignore_index is not None:
         raise InvalidInputError(

@@ -16,10 +16,14 @@ from .._arrays import (
     check_same_shape,
     check_where,
     foreign_namespace,
+    known_values,
     real_operands,
     take_masks,
 )
 from .._frameworks import as_graph_node, with_kernel
+from ..errors import InvalidInputError
+
+_LARGEST = 1.01  # a probability, with the rounding of half precision
 
 
 @with_kernel(_kernels.softmax_jvp)
@@ -200,6 +204,8 @@ def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
 
     Raises
     ------
+    InvalidInputError
+        If a number is not between 0 and 1, such as a logit. (Values that a framework traces are not checked.)
     UnsupportedTypeError
         For bool, complex, object and text input.
     numpy.exceptions.AxisError
@@ -219,10 +225,24 @@ def softmax_jacobian(p: Array, /, axis: Axis = -1) -> Array:
            [-0.25,  0.25,  0.  ],
            [ 0.  ,  0.  ,  0.  ]])
     """
+    _check_probabilities(p)
     namespace, (p,), dtype = real_operands({"p": p})
     axes = check_axis(axis, p.ndim)
     with np.errstate(all="ignore"):
         return cast(namespace, _generic.softmax_jacobian(namespace, p, axis=axes), dtype)
+
+
+def _check_probabilities(p: Array) -> None:
+    """Refuse logits, as far as the values are known. NaN passes, and 1 that rounding made a little more."""
+    values = known_values(p, "p")
+    if values is None or values.dtype.kind not in "iuf":
+        return
+    wrong = (values < 0) | (values > _LARGEST)
+    if wrong.any():
+        raise InvalidInputError(
+            f"p must hold probabilities, between 0 and 1, got {values[wrong][0]}; if these are logits, pass "
+            "softmax(logits)"
+        )
 
 
 def _derivative(

@@ -1,6 +1,7 @@
 """A random choice of a class with a gradient."""
 
 import math
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -188,8 +189,19 @@ def _add_noise(operands: Mapping[str, Array], seed: Seed, where: Array | None) -
     namespace, arrays, dtype = real_operands(operands)
     checked = dict(zip(operands, arrays, strict=True))
     check_same_shape(checked)
-    noise = as_like(namespace, _draw(generator, tuple(arrays[0].shape)), arrays[0])
+    noise = as_like(namespace, _draw(generator, _known_shape(arrays[0])), arrays[0])
     return _Noisy({**checked, "noise": noise}, where, dtype)
+
+
+def _known_shape(array: Array) -> tuple[int, ...]:
+    try:
+        return tuple(operator.index(size) for size in array.shape)
+    except Exception as error:  # the libraries have exceptions of their own
+        shape = ", ".join(map(str, array.shape))
+        raise UnsupportedTypeError(
+            f"the noise is drawn for a known shape, got ({shape}) of a program that is exported for any; "
+            "export it for a shape, or draw the noise outside and pass x + noise to softmax"
+        ) from error
 
 
 def _draw(generator: np.random.Generator, shape: tuple[int, ...]) -> FloatArray:

@@ -7,7 +7,7 @@ from .._frameworks import as_graph_node
 
 @as_graph_node
 def normalize(x: Array, /, axis: Axis = -1, *, where: Array | None = None) -> Array:
-    """Divide each entry by the sum of its row, ``x / sum(x)``: standard normalization.
+    """Divide each entry by the sum of its row, ``x / sum(x)``.
 
     Use it for counts and other non-negative weights. It fails for logits, and is provided for comparison with
     softmax:

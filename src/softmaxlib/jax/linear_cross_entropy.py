@@ -100,7 +100,8 @@ def linear_cross_entropy(
     )
     check_known_target(target, (), matrix.shape[0], True, options.ignore_index)
     rows = max(1, rows_of_logits(memory_budget, matrix.shape[0], matrix.dtype.itemsize) // _ARRAYS_AT_ONCE)
-    blocks = max(1, -(-target.size // rows))
+    # a program that is exported for any number of rows has one block
+    blocks = max(1, -(-target.size // rows)) if isinstance(target.size, int) else 1
     size = -(-target.size // blocks)  # of a block
     missing = (0, size * blocks - target.size)  # rows that fill up the last one
 

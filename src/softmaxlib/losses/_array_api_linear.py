@@ -38,9 +38,14 @@ class Layer(NamedTuple):
         return self.target != self.options.ignore_index
 
     def blocks(self) -> Iterator[tuple[Array, Array, Array]]:
-        """Yield blocks of features (0 in ignored rows) with their logits and targets."""
-        for start in range(0, self.features.shape[0], self.rows_at_once):
-            part = slice(start, start + self.rows_at_once)
+        """Yield blocks of features (0 in ignored rows) with their logits and targets.
+
+        Of a program that is exported for any number of rows, all rows are one block.
+        """
+        rows, at_once = self.features.shape[0], self.rows_at_once
+        starts = range(0, rows, at_once) if isinstance(rows, int) else [0]
+        for start in starts:
+            part = slice(start, min(start + at_once, rows)) if isinstance(rows, int) else slice(None)
             features = self.namespace.where(self.counted[part, None], self.features[part, :], 0.0)
             logits = features @ self.weight.T
             logits = logits if self.bias is None else logits + self.bias[None, :]

@@ -318,6 +318,9 @@ def _check_layer(
     check_layer_shapes(rows.shape, matrix.shape, None if offset is None else offset.shape, labels.shape)
     softcap = check_softcap(softcap)
     label, counted = check_index_target(labels, matrix.shape[0], options.ignore_index)
+    block, classes_at_once = _share_budget(
+        matrix.shape, matrix.itemsize, memory_budget, twice=gradient and softcap is not None
+    )
     return _Layer(
         rows.reshape(labels.size, rows.shape[-1]),
         matrix if matrix.flags.forc else np.ascontiguousarray(matrix),
@@ -327,9 +330,8 @@ def _check_layer(
         None if counted is None or counted.all() else np.flatnonzero(counted),
         options,
         labels.shape,
-        *_share_budget(
-            matrix.shape, matrix.itemsize, label.size, memory_budget, twice=gradient and softcap is not None
-        ),
+        min(max(1, label.size), block),
+        classes_at_once,
     )
 
 
@@ -345,7 +347,7 @@ def _bring_layer(
     softcap = check_softcap(softcap)
     layer = _array_api_linear.bring_layer(features, weight, bias, target, softcap, options)
     size = layer.namespace.finfo(layer.weight.dtype).bits // 8
-    rows, _ = _share_budget(layer.weight.shape, size, layer.target.shape[0], memory_budget, twice=True)
+    rows, _ = _share_budget(layer.weight.shape, size, memory_budget, twice=True)
     return layer._replace(rows_at_once=rows)
 
 
@@ -368,7 +370,7 @@ def _check_operand(values: Array, name: str) -> FloatArray:
 
 
 def _share_budget(
-    shape: tuple[int, int], itemsize: int, rows: int, memory_budget: int, *, twice: bool
+    shape: tuple[int, int], itemsize: int, memory_budget: int, *, twice: bool
 ) -> tuple[int, int]:
     """Return how many rows and classes fit in the budget at a time.
 
@@ -380,4 +382,4 @@ def _share_budget(
     what = f"one row of {classes} classes and {columns} features"
     budget = check_memory_budget(memory_budget, row + column, what)
     at_once = min(classes, max(1, int(budget // (_CLASS_SHARE * max(1, column)))))
-    return min(max(1, rows), int((budget - at_once * column) // row)), at_once
+    return int((budget - at_once * column) // row), at_once

@@ -79,7 +79,7 @@ class DecidingPolicy(SavedPolicy):
         check_kind(self._input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")
         values = self._as_logits(logits)
-        self._check_width(values, f"{self._input} must have the {len(self.class_names_)} classes")
+        self._check_width(logits, values, f"{self._input} must have the {len(self.class_names_)} classes")
         return values
 
     @checked_keywords

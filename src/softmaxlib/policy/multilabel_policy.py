@@ -226,7 +226,7 @@ class MultilabelPolicy(SavedPolicy):
         check_kind(self.input, probabilities)
         check_columns(logits, self.class_names_, "that the policy was fitted on")
         values = check_label_values(logits, probabilities, _ADVICE)
-        self._check_width(values, f"{self.input} must have the {len(self.class_names_)} labels")
+        self._check_width(logits, values, f"{self.input} must have the {len(self.class_names_)} labels")
         return values
 
     @checked_keywords

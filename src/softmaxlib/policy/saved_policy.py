@@ -6,7 +6,8 @@ from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
 from .. import _json
-from .._arrays import FloatArray
+from .._arrays import Array, FloatArray
+from .._checks import described_shape
 from .._files import write_text
 from .._underflow import underflow_is_zero
 from ..errors import FileFormatError, InvalidInputError
@@ -91,12 +92,12 @@ class SavedPolicy(ABC):
             raise FileFormatError(f"class_names must be a list of texts; {_json.ADVICE}")
         return cls._of_parts(names, content)
 
-    def _check_width(self, values: FloatArray, rule: str) -> None:
+    def _check_width(self, given: Array, values: FloatArray, rule: str) -> None:
         """Reject rows of another number of columns than in the fit."""
         if values.shape[1] != len(self.class_names_):
             raise InvalidInputError(
-                f"{rule} the policy was fitted on, got shape {values.shape}; use the policy that was fitted "
-                "for this model"
+                f"{rule} the policy was fitted on, got {described_shape(given, values)}; for another model "
+                "use the policy that was fitted for it"
             )
 
     @abstractmethod

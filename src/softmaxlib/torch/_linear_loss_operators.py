@@ -1,5 +1,6 @@
 """The operators behind linear_cross_entropy and its derivative: blocks of rows, sums in float32 or wider."""
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple, NoReturn
 
 import torch
@@ -48,9 +49,8 @@ class _Head(NamedTuple):
         """Return the loss of each row."""
         options = self._loss_options()
         kernels = self._kernels(weight) if loss_of_logits is cross_entropy else None
-        blocks = zip(input.split(self.rows_at_once), target.split(self.rows_at_once), strict=True)
         losses = []
-        for rows, label in blocks:
+        for rows, label in self._blocks(input, target):
             rows, _ = self._counted(rows, label)
             logits = self._logits(rows, weight, bias)
             if kernels is None:
@@ -95,6 +95,12 @@ class _Head(NamedTuple):
             of_weight.to(weight.dtype),
             None if of_bias is None else of_bias.to(weight.dtype),
         )
+
+    def _blocks(self, input: Tensor, target: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
+        """Return blocks of rows: one of all rows if a program is exported for any number of them."""
+        if isinstance(input.shape[0], torch.SymInt):
+            return [(input, target)]
+        return zip(input.split(self.rows_at_once), target.split(self.rows_at_once), strict=True)
 
     def _counted(self, rows: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         """Return the rows, with 0 in ignored ones (maybe NaN), and which rows count (None: all)."""

@@ -86,7 +86,8 @@ def linear_cross_entropy(
 
     ``torch.func`` works: ``jvp`` evaluates the definition in tensor operations, and ``vmap`` runs one example
     after the other. The gradient is not differentiable and raises an error. For second derivatives by
-    backpropagation, use `cross_entropy` of the logits.
+    backpropagation, use `cross_entropy` of the logits. A program of ``torch.export`` for a dynamic number of
+    rows computes the logits of all rows at once.
 
     Examples
     --------
