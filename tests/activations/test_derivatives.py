@@ -153,6 +153,17 @@ def test_jacobian_known_digits():
     np.testing.assert_allclose(softmax_jacobian(p), expected, rtol=1e-14)
 
 
+@pytest.mark.parametrize("logits", [[5.0, 2.0, 0.1], [-0.1, 0.6, 0.5], [3, 1]])
+def test_jacobian_of_logits_is_refused(logits):
+    with pytest.raises(
+        InvalidInputError, match=r"between 0 and 1, got .*; if these are logits, pass softmax"
+    ):
+        softmax_jacobian(logits)
+    with pytest.raises(InvalidInputError, match="between 0 and 1"):
+        softmax_jacobian(np.float32(logits))
+    assert np.isnan(softmax_jacobian([np.nan, 0.5])).any()
+
+
 def test_jacobian_shapes():
     p = softmax(rng.normal(size=(2, 3, 4)), axis=1)
     result = softmax_jacobian(p, axis=1)

@@ -126,6 +126,8 @@ def test_use_before_fit(kind):
 def test_another_number_of_classes(kind, fitted):
     with pytest.raises(InvalidInputError, match=r"must have the 4 classes .* got shape \(2, 3\); fit again"):
         fitted[kind].transform(np.zeros((2, 3)))
+    with pytest.raises(InvalidInputError, match=r"got shape \(4,\), which means 4 rows of a binary model"):
+        fitted[kind].transform(np.zeros(4))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Old names raise an error that names the new one; what an earlier version saved is read."""
+"""Other names raise an error that gives ours; what an earlier version saved is read."""
+
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -49,6 +52,36 @@ CALLS = [
 def test_an_old_keyword_names_the_new_one(call, arguments, old):
     with pytest.raises(TypeError, match=rf"\(\) takes {NEW_NAMES[old]}=\.\.\. instead of {old}=\.\.\.$"):
         call(*arguments, **{old: 1})
+
+
+@pytest.mark.parametrize(
+    ("call", "arguments", "other", "name"),
+    [
+        (softmaxlib.softmax, (LOGITS,), "dim", "axis"),
+        (softmaxlib.softmax, (LOGITS,), "mask", "where"),
+        (softmaxlib.log_softmax, (LOGITS,), "T", "temperature"),
+        (softmaxlib.gumbel_softmax, (LOGITS,), "tau", "temperature"),
+        (softmaxlib.logsumexp, (LOGITS,), "keepdim", "keepdims"),
+        (softmaxlib.entmax, (LOGITS,), "dim", "axis"),
+        (softmaxlib.cross_entropy, (LOGITS, LABELS), "smoothing", "label_smoothing"),
+        (softmaxlib.cross_entropy_grad, (LOGITS, LABELS), "gamma", "focal_gamma"),
+        (metrics.accuracy, (P, LABELS), "sample_weights", "sample_weight"),
+        (decisions.MinimumCost, (), "costs", "cost"),
+    ],
+)
+def test_a_keyword_of_another_library_names_ours(call, arguments, other, name):
+    with pytest.raises(TypeError, match=rf"\(\) takes {name}=\.\.\. instead of {other}=\.\.\.$"):
+        call(*arguments, **{other: 1})
+
+
+def test_a_package_is_imported_when_it_is_used():
+    code = """
+import sys, softmaxlib
+assert "softmaxlib.sampling" not in sys.modules and "torch" not in sys.modules
+assert callable(softmaxlib.sampling.sample) and "softmaxlib.sampling" in sys.modules
+assert not hasattr(softmaxlib, "softmx")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("method", ["fit", "decide", "audit", "transform", "predict_proba"])

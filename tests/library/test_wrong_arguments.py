@@ -98,7 +98,7 @@ def of_functions():
         "sigmoid_cross_entropy_grad": ((LOGITS, TABLE), {}),
         "softcap": ((LOGITS, 3.0), {}),
         "softcap_vjp": ((LOGITS, LOGITS, 3.0), {}),
-        "softmax_jacobian": ((LOGITS[0],), {}),
+        "softmax_jacobian": ((softmaxlib.softmax(LOGITS[0]),), {}),
         "LogSumExp": ((), {}),
         "Policy": ((TemperatureScaling(), MinimumCost(1 - np.eye(3))), {}),
         "MultilabelPolicy": ((VectorScaling(), MinimumCost.binary(false_positive=1, false_negative=5)), {}),

@@ -233,6 +233,8 @@ class TestUse:
     def test_another_number_of_classes(self):
         with pytest.raises(InvalidInputError, match=r"must have the 4 classes .* got shape \(1, 5\)"):
             fitted().decide(np.zeros((1, 5)))
+        with pytest.raises(InvalidInputError, match=r"which means 4 rows of a binary .* logits\[None, :\]"):
+            fitted().decide([2.0, 1.0, 0.0, 0.5])
 
     @pytest.mark.parametrize(
         ("names", "words"),
