@@ -1,6 +1,7 @@
 """Text from outside (names, cells, paths), made safe to show."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 
@@ -45,6 +46,29 @@ def written_integer(number: Any) -> str:
     if isinstance(number, int) and number.bit_length() > 1024:
         return f"an integer of {number.bit_length():,} bits"
     return str(number)
+
+
+def brief_repr(result: Any) -> str:
+    """Return the repr of a dataclass or named tuple on one line: its numbers and texts.
+
+    Arrays, other results and fields without a value are left out.
+    """
+    names = getattr(result, "_fields", None) or [one.name for one in fields(result)]
+    shown = {name: _brief(getattr(result, name)) for name in names if not name.startswith("_")}
+    told = [f"{name}={text}" for name, text in shown.items() if text is not None]
+    return f"{type(result).__name__}({', '.join([*told, '...'])})"
+
+
+def _brief(value: Any) -> str | None:
+    """Return a number with four digits, a short text, or a pair of these, as they are shown; else None."""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, bool | int | str):
+        return shortened(repr(value), 80)
+    if isinstance(value, tuple) and len(value) == 2:
+        both = [_brief(one) for one in value]
+        return None if None in both else f"({both[0]}, {both[1]})"
+    return None
 
 
 def _shown(character: str) -> str:

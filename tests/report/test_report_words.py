@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from evaluated_rows import Page, simulated
 
-from softmaxlib import Policy, evaluate, softmax
+from softmaxlib import Policy, evaluate, metrics, softmax
 from softmaxlib.calibration import Identity, TemperatureScaling
-from softmaxlib.decisions import MinimumCost, MostLikely
+from softmaxlib.decisions import MinimumCost, MostLikely, Threshold
 from softmaxlib.metrics import class_calibration_test
 from softmaxlib.report import compare
 from softmaxlib.report.formats import counted, spoken
@@ -185,3 +185,19 @@ def test_the_better_model_is_in_bold_and_ids_are_called_ids(tmp_path):
     for text in (page, (tmp_path / "one.html").read_text()):
         assert '<th scope="col">Id</th>' in text
         assert ">Called<" not in text
+
+
+def test_results_that_a_notebook_shows_are_one_line():
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(200, 3)), rng.integers(0, 3, 200)
+    tally = metrics.Tally(3)
+    tally.update(logits, labels)
+    policy = Policy(Identity(), Threshold(0.5)).fit(logits, labels)
+    evaluation = evaluate(logits, labels, policy=policy)
+    test = metrics.calibration_test(logits, labels, simulations=50)
+    for result in (tally.compute(), evaluation, evaluation.final, evaluation.decided, test):
+        shown = repr(result)
+        assert "\n" not in shown
+        assert len(shown) < 700
+        assert shown.startswith(f"{type(result).__name__}(")
+    assert f"p_value={test.p_value:.4g}" in repr(test)

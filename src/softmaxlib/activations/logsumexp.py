@@ -28,7 +28,7 @@ def logsumexp(
     Parameters
     ----------
     x : array_like, shape (..., K, ...)
-        Logits in nats. Integers are converted to float64.
+        Logits: one score per class, of any size and sign. Integers are converted to float64.
     axis : int, tuple of int or None, default -1
         The axis or axes of the sum. None means all.
     where : array_like of bool, broadcastable to the shape of ``x``, optional

@@ -24,7 +24,7 @@ def sigmoid(x: Array, /) -> Array:
     Parameters
     ----------
     x : array_like, shape (...)
-        Differences of two logits (log-odds, in nats). Integers are converted to float64.
+        Differences of two logits (log-odds, by the natural logarithm). Integers are converted to float64.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def log_sigmoid(x: Array, /) -> Array:
     Parameters
     ----------
     x : array_like, shape (...)
-        Differences of two logits (log-odds, in nats). Integers are converted to float64.
+        Differences of two logits (log-odds, by the natural logarithm). Integers are converted to float64.
 
     Returns
     -------

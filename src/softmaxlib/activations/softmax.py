@@ -22,7 +22,7 @@ def softmax(
     out: Array | None = None,
     sink: Array | None = None,
 ) -> Array:
-    """Compute the probabilities of the classes: positive numbers with sum 1.
+    """Compute the probabilities of the classes: numbers from 0 to 1 with sum 1.
 
     ::
 
@@ -33,7 +33,7 @@ def softmax(
     Parameters
     ----------
     x : array_like, shape (..., K, ...)
-        Logits: unbounded scores in nats. Integers are converted to float64.
+        Logits: one score per class, of any size and sign. Integers are converted to float64.
     axis : int, tuple of int or None, default -1
         The axis of the classes. A tuple means one distribution over all its axes, and None over all elements.
     temperature : float or array_like, default 1.0

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import IntArray
+from .._text import brief_repr
 from ..decisions import CostCurve, Costs, GroupCoverage, Outcomes, Rule
 from ..metrics import CostThresholdCurve
 from ..metrics.operating_points import probability_stops
@@ -30,7 +31,7 @@ class ActionRows(NamedTuple):
     rows: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decided:
     """The decisions of a policy, judged by the labels.
 
@@ -105,6 +106,8 @@ class Decided:
     set_groups: tuple[GroupCoverage, ...]
     least_confidence: float | None
     meaning: str
+
+    __repr__ = brief_repr
 
     def action_names(self, class_names: Sequence[str]) -> tuple[str, ...]:
         """Return the name of each action: those of the classes, unless the rule has actions of its own."""

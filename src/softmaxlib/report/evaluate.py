@@ -87,9 +87,9 @@ def evaluate(
     probabilities : bool, default False
         Whether the first argument holds probabilities.
     groups : array of str or int (rows,), optional
-        The group of each row: texts, whole numbers, categories, a nullable column. The same figures are given
-        for each group, and whether they differ; rows without a group are one more, ``(missing)``. A policy
-        whose rule asks for groups needs them.
+        The group of each row: texts, whole numbers, categories, a nullable column. Each group gets
+        the same figures, and a test says whether the groups differ. Rows without a group form the group
+        ``(missing)``. A policy whose rule asks for groups needs them.
     sample_weight : array (rows,), optional
         How often each row counts, in every figure, curve and cost. Intervals and tests take a row for one row
         of evidence whatever its weight (see Notes).

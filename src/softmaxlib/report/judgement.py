@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from .._text import brief_repr
 from ..metrics import (
     PrecisionRecallCurve,
     ReliabilityCurve,
@@ -39,7 +40,7 @@ from .counts import Counts
 _CURVE_POINTS = 400
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Judgement:
     """Figures of some probabilities, with their uncertainty.
 
@@ -88,6 +89,8 @@ class Judgement:
     precision_recall: PrecisionRecallCurve | None
     at_confidence: AtConfidence
     at_threshold: AtThreshold | None
+
+    __repr__ = brief_repr
 
 
 def brier_intervals(of_rows: Sequence[Predictions], seed: int) -> list[Interval]:

@@ -82,7 +82,33 @@ def check_window(stage: Stage, window: int | None) -> None:
 
 @dataclass(frozen=True, eq=False)
 class RepetitionPenalty(Penalty):
-    """Divide positive and multiply negative scores of tokens in the history; 1 is neutral."""
+    """Divide positive scores of tokens in the history by the penalty, and multiply negative ones.
+
+    Parameters
+    ----------
+    penalty : float or array, shape (rows,), optional
+        Above 0. None or 1 changes nothing.
+    window : int, optional
+        Only the last `window` tokens count. None means all.
+    include_prompt : bool, default True
+        Whether tokens of the prompt count.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    References
+    ----------
+    Keskar, McCann, Varshney, Xiong & Socher, "CTRL: a conditional transformer language model for controllable
+    generation" (2019).
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, RepetitionPenalty
+    >>> Chain(RepetitionPenalty(2.0)).process([2.0, 1.0, -1.0], history=[0, 0, 2])
+    array([ 1.,  1., -2.])
+    """
 
     neutral: ClassVar[float] = 1.0
 
@@ -97,7 +123,28 @@ class RepetitionPenalty(Penalty):
 
 @dataclass(frozen=True, eq=False)
 class PresencePenalty(Penalty):
-    """Subtract the penalty once from tokens in the history; 0 is neutral."""
+    """Subtract the penalty once from the score of each token in the history.
+
+    Parameters
+    ----------
+    penalty : float or array, shape (rows,), optional
+        Any finite number. None or 0 changes nothing.
+    window : int, optional
+        Only the last `window` tokens count. None means all.
+    include_prompt : bool, default True
+        Whether tokens of the prompt count.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, PresencePenalty
+    >>> Chain(PresencePenalty(0.5)).process([2.0, 1.0, -1.0], history=[0, 0, 2])
+    array([ 1.5,  1. , -1.5])
+    """
 
     def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
         """See `penalties.presence`."""
@@ -106,7 +153,28 @@ class PresencePenalty(Penalty):
 
 @dataclass(frozen=True, eq=False)
 class FrequencyPenalty(Penalty):
-    """Subtract the penalty from tokens in the history as often as they occur; 0 is neutral."""
+    """Subtract the penalty from a token's score as often as it occurs in the history.
+
+    Parameters
+    ----------
+    penalty : float or array, shape (rows,), optional
+        Any finite number. None or 0 changes nothing.
+    window : int, optional
+        Only the last `window` tokens count. None means all.
+    include_prompt : bool, default True
+        Whether tokens of the prompt count.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, FrequencyPenalty
+    >>> Chain(FrequencyPenalty(0.5)).process([2.0, 1.0, -1.0], history=[0, 0, 2])
+    array([ 1. ,  1. , -1.5])
+    """
 
     def penalize(self, scores: Float64Array, history: IntArray, penalty: float) -> Float64Array:
         """See `penalties.frequency`."""

@@ -160,7 +160,27 @@ class Allowed(Stage):
 
 @dataclass(frozen=True, eq=False)
 class Temperature(Stage):
-    """Divide the scores by the temperature. 0 keeps only the largest, with the lowest id among equals."""
+    """Divide the scores by the temperature.
+
+    A temperature above 1 makes the probabilities more equal, one below 1 less equal. 0 keeps only the largest
+    score, with the lowest token id among equals.
+
+    Parameters
+    ----------
+    temperature : float or array, shape (rows,), default 1
+        0 or more.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, Temperature
+    >>> Chain(Temperature(0.5)).process([2.0, 1.0, 0.5])
+    array([4., 2., 1.])
+    """
 
     temperature: Parameter = 1.0
 
@@ -211,7 +231,31 @@ class Filter(Stage):
 
 @dataclass(frozen=True, eq=False)
 class TopK(Filter):
-    """Keep the k largest scores, and all that equal the k-th."""
+    """Keep the k largest scores.
+
+    Scores that equal the k-th are kept too.
+
+    Parameters
+    ----------
+    k : int or array, shape (rows,), optional
+        1 or more. None keeps all tokens.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    References
+    ----------
+    Fan, Lewis & Dauphin, "Hierarchical neural story generation" (ACL 2018).
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, TopK
+    >>> steps = Chain(TopK(2)).explain([2.0, 1.0, 0.5, -3.0]).steps
+    >>> steps[-1].left
+    2
+    """
 
     k: Parameter = None
 
@@ -228,7 +272,31 @@ class TopK(Filter):
 
 @dataclass(frozen=True, eq=False)
 class TopP(Filter):
-    """Keep the smallest set of most probable tokens with mass p."""
+    """Keep the most probable tokens, as few as possible, whose probabilities sum to at least p.
+
+    This is nucleus sampling. Of tokens that tie at the border, those with lower ids are removed first.
+
+    Parameters
+    ----------
+    p : float or array, shape (rows,), optional
+        Above 0 and at most 1. None or 1 keeps all tokens.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    References
+    ----------
+    Holtzman, Buys, Du, Forbes & Choi, "The curious case of neural text degeneration" (ICLR 2020).
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, TopP
+    >>> steps = Chain(TopP(0.9)).explain([2.0, 1.0, 0.5, -3.0]).steps
+    >>> steps[-1].left
+    3
+    """
 
     p: Parameter = None
 
@@ -242,7 +310,29 @@ class TopP(Filter):
 
 @dataclass(frozen=True, eq=False)
 class MinP(Filter):
-    """Keep tokens at least p times as probable as the most probable."""
+    """Keep tokens at least p times as probable as the most probable one.
+
+    Parameters
+    ----------
+    p : float or array, shape (rows,), optional
+        From 0 to 1. None or 0 keeps all tokens.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    References
+    ----------
+    Nguyen et al., "Turning up the heat: min-p sampling for creative and coherent LLM outputs" (ICLR 2025).
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, MinP
+    >>> steps = Chain(MinP(0.3)).explain([2.0, 1.0, 0.5, -3.0]).steps
+    >>> steps[-1].left
+    2
+    """
 
     p: Parameter = None
 
@@ -256,7 +346,32 @@ class MinP(Filter):
 
 @dataclass(frozen=True, eq=False)
 class TypicalP(Filter):
-    """Keep the tokens with mass p whose surprise is nearest to the entropy."""
+    """Keep the tokens whose surprise is nearest to the expected surprise, until their probabilities sum to p.
+
+    The surprise of a token is ``-log(probability)``. Its expectation is the entropy of the row. Tokens as
+    near as the last one are kept.
+
+    Parameters
+    ----------
+    p : float or array, shape (rows,), optional
+        Above 0 and at most 1. None or 1 keeps all tokens.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    References
+    ----------
+    Meister, Pimentel, Wiher & Cotterell, "Locally typical sampling" (TACL 2023).
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, TypicalP
+    >>> steps = Chain(TypicalP(0.8)).explain([2.0, 1.0, 0.5, -3.0]).steps
+    >>> steps[-1].left
+    2
+    """
 
     p: Parameter = None
 
@@ -270,7 +385,31 @@ class TypicalP(Filter):
 
 @dataclass(frozen=True, eq=False)
 class TopNSigma(Filter):
-    """Keep scores within n standard deviations of the largest."""
+    """Keep scores within n standard deviations of the largest.
+
+    The standard deviation is that of the scores that earlier stages have left.
+
+    Parameters
+    ----------
+    n : float or array, shape (rows,), optional
+        Finite and above 0. None keeps all tokens.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    References
+    ----------
+    Tang et al., "Top-nsigma: not all logits are you need" (ACL 2025).
+
+    Examples
+    --------
+    >>> from softmaxlib.sampling import Chain, TopNSigma
+    >>> steps = Chain(TopNSigma(1.0)).explain([2.0, 1.0, 0.5, -3.0]).steps
+    >>> steps[-1].left
+    3
+    """
 
     n: Parameter = None
 

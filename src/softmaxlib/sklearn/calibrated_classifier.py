@@ -49,9 +49,9 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
     """A classifier with calibrated probabilities and, optionally, a decision rule.
 
     The calibration is fitted on rows that the classifier has not seen: on left-out folds. Then the classifier
-    is fitted again on all rows. The only row of a class is never left out. Wrap a fitted classifier in
-    ``sklearn.frozen.FrozenEstimator``. It does not change, and all rows of `fit` go to the calibration, so
-    pass new rows. A rule that learns from data gets its own rows, a random half.
+    is fitted again on all rows. A class with one row keeps that row in every training part. Wrap a fitted
+    classifier in ``sklearn.frozen.FrozenEstimator``. It does not change, and all rows of `fit` go to the
+    calibration, so pass new rows. A rule that learns from data gets its own rows, a random half.
 
     Parameters
     ----------

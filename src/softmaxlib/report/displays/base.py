@@ -104,7 +104,7 @@ class PredictionDisplay(Display):
         ----------
         logits : array, shape (rows, classes)
             Logits of rows that the model was not trained on, or probabilities when `probabilities` is true.
-        labels : array of int, shape (rows,)
+        labels : array_like of int or str, shape (rows,)
             The true class of each row.
         sample_weight : array, shape (rows,), optional
             How often each row counts.
