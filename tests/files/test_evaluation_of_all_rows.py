@@ -89,6 +89,28 @@ def test_mistakes_are_named_by_their_rows(tmp_path, monkeypatch, weights):
     assert weights is None or all(one.row % 3 for one in found.mistakes)
 
 
+def test_the_verdict_compares_like_with_like_where_a_sample_is_tested(tmp_path):
+    logits, labels = made(THREE)
+    columns = {f"logit_{name}": logits[:, k] for k, name in enumerate(THREE)}
+    columns |= {"truth": np.array(THREE)[labels], "times": 1.0 + np.arange(ROWS) % 3}
+    pyarrow.parquet.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    found = files.evaluate(tmp_path, "truth", weight="times", sample_rows=HELD)
+    whole = evaluate(logits, labels, class_names=THREE, sample_weight=columns["times"])
+    assert whole.final.tested_error is None
+    close(found.final.figures.calibration_error, whole.final.figures.calibration_error)
+    of_sample = found.final.tested_error
+    assert abs(of_sample - found.final.figures.calibration_error) > 1e-4
+    low, high = found.final.chance_interval
+    assert low > whole.final.chance_interval[0]
+    said = (
+        f"on the rows that were drawn by {100 * of_sample:.1f}, and there, if the probabilities are exactly "
+    )
+    assert any(
+        said in sentence and f"makes that {100 * low:.1f} to {100 * high:.1f}" in sentence
+        for sentence in found.verdict.sentences
+    )
+
+
 def test_the_classes_and_the_bins(both):
     found, whole, _, _ = both
     for one, other in zip(found.class_calibration, whole.class_calibration, strict=True):

@@ -112,7 +112,7 @@ def _with(
     assert result.confidence_of_right is not None
     assert result.confidence_of_wrong is not None
     assert result.at_confidence is not None
-    kind = np.float64 if sums is None else np.int64
+    kind, sampled_error = np.float64 if sums is None else np.int64, judgement.figures.calibration_error
     judgement = replace(
         judgement,
         figures=Figures.of_tally(result),
@@ -126,7 +126,7 @@ def _with(
         at_threshold=result.at_threshold,
     )
     if sums is None:
-        return judgement
+        return replace(judgement, tested_error=sampled_error)
     test = calibration_test_of_sums(BinSums(*sums.fine), seed=seed)
     roc, precision_recall = _ranking_curves(sums)
     return replace(

@@ -73,6 +73,9 @@ class Judgement:
         What would be decided, and how well, if rows below a confidence were handed over.
     at_threshold : AtThreshold or None
         What would be found if rows were taken for the second of two classes from a probability on.
+    tested_error : float or None
+        The calibration error that the test judged, where that is of a sample of the rows; `chance_interval`
+        is for it. None: it is that of the figures.
     """
 
     figures: Figures
@@ -89,6 +92,7 @@ class Judgement:
     precision_recall: PrecisionRecallCurve | None
     at_confidence: AtConfidence
     at_threshold: AtThreshold | None
+    tested_error: float | None = None
 
     __repr__ = brief_repr
 

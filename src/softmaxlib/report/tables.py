@@ -28,6 +28,7 @@ def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
     chance_low, chance_high = final.chance_interval
     rows = figures.rows if evaluation.effective_rows is None else evaluation.effective_rows
     loss_interval = normal_interval(figures.log_loss, figures.log_loss_error, rows, least=0.0)
+    drawn = "" if final.tested_error is None else f"{share(final.tested_error)} of the rows that were drawn; "
     whose = "of the most likely class; " if evaluation.decides_otherwise else ""
     listed = [
         ("accuracy", f"{whose}larger is better", share, f"95% interval {share(low)} to {share(high)}"),
@@ -47,7 +48,7 @@ def figure_rows(evaluation: "Evaluation") -> list[dict[str, Any]]:
             "calibration_error",
             "smaller is better",
             share,
-            f"by chance alone {ranged(share(chance_low), share(chance_high))}; p-value "
+            f"{drawn}by chance alone {ranged(share(chance_low), share(chance_high))}; p-value "
             f"{chance(final.calibration_p_value)}",
         ),
     ]

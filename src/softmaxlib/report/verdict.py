@@ -134,6 +134,8 @@ def _of_calibration(judgement: Judgement) -> str:
     low, high = judgement.chance_interval
     by_chance = ranged(f"{100 * low:.1f}", f"{100 * high:.1f}")
     chance = f"if the probabilities are exactly right, chance alone makes that {by_chance}"
+    if judgement.tested_error is not None:
+        chance = f"on the rows that were drawn by {100 * judgement.tested_error:.1f}, and there, {chance}"
     if judgement.calibration_p_value > REJECTED:
         finding = (
             f"A deviation this small is no evidence against them (p = {judgement.calibration_p_value:.2g})"
