@@ -48,15 +48,15 @@ def written_integer(number: Any) -> str:
     return str(number)
 
 
-def brief_repr(result: Any) -> str:
+def brief_repr(self: Any) -> str:
     """Return the repr of a dataclass or named tuple on one line: its numbers and texts.
 
     Arrays, other results and fields without a value are left out.
     """
-    names = getattr(result, "_fields", None) or [one.name for one in fields(result)]
-    shown = {name: _brief(getattr(result, name)) for name in names if not name.startswith("_")}
+    names = getattr(self, "_fields", None) or [one.name for one in fields(self)]
+    shown = {name: _brief(getattr(self, name)) for name in names if not name.startswith("_")}
     told = [f"{name}={text}" for name, text in shown.items() if text is not None]
-    return f"{type(result).__name__}({', '.join([*told, '...'])})"
+    return f"{type(self).__name__}({', '.join([*told, '...'])})"
 
 
 def _brief(value: Any) -> str | None:

@@ -192,7 +192,7 @@ class TestPredictionSets:
         reached = [UNEQUAL[scores <= score].sum() for score in scores]
         needed = 0.9 * (UNEQUAL.sum() + UNEQUAL.max())
         expected = min(score for score, weight in zip(scores, reached, strict=True) if weight >= needed)
-        assert rule.thresholds_[0] == expected
+        assert expected <= rule.thresholds_[0] <= expected + 1e-6  # with room for rounding
         assert rule.group_sizes_[0] == int(UNEQUAL.sum() / UNEQUAL.max())
 
     def test_coverage_holds_under_a_known_shift(self):

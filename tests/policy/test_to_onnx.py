@@ -187,6 +187,26 @@ def test_rows_tied_with_a_threshold_are_decided_as_by_the_policy(kind, dtype, tm
     np.testing.assert_array_equal(found["action"], policy.decide(rows).action)
 
 
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize(
+    "calibration", [*BINNED, HistogramBinning(15, "top_label"), calibrations.VennAbers(cv=5)], ids=str
+)
+def test_equal_log_odds_have_the_probabilities_of_the_policy(calibration, classes, dtype, tmp_path):
+    """Many rows have the same log-odds but for rounding, which must not put them into different bins."""
+    generator = np.random.default_rng(0)
+    fitted, rows = (np.round(2 * generator.normal(size=(size, classes)), 1) for size in (2000, 5000))
+    labels = (fitted + 2 * generator.gumbel(size=fitted.shape)).argmax(axis=1)
+    policy = Policy(calibration, PredictionSets("lac", 0.1)).fit(fitted, labels)
+    run = exported(policy, tmp_path / "a.onnx", dtype=dtype)
+    for given in (fitted, rows, np.round(rows), rows + 4):
+        given = given.astype(dtype)
+        found = run(logits=given)
+        own = policy.predict_proba(given)
+        np.testing.assert_allclose(found["calibrated_probabilities"], own, rtol=BOUNDS[dtype])
+        np.testing.assert_array_equal(found["sets"], policy.decide(given).sets)
+
+
 def test_what_auto_chose_is_what_is_exported(record, tmp_path):
     auto = Auto(cv=2).fit(FIT, LABELS)
     policy = policy_of(auto, Threshold(0.7), record)

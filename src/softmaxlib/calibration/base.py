@@ -77,8 +77,8 @@ class Calibration(Stored):
         ----------
         logits : array, shape (rows, classes)
             Finite real logits.
-        labels : array of int, shape (rows,)
-            The true class of each row, in [0, classes).
+        labels : array_like of int or str, shape (rows,)
+            The true class of each row: its number, or its name where the columns of `logits` have names.
         sample_weight : array, shape (rows,), optional
             How often each row counts: a weight of 2 is the same as the row twice. So the scale matters to
             most calibrations, which learn less from fewer rows; not to `TemperatureScaling`.
@@ -92,7 +92,7 @@ class Calibration(Stored):
         InvalidInputError
             If a shape, label or weight is invalid, or a logit is not finite.
         UnsupportedTypeError
-            If logits are not real numbers, or labels are not integers.
+            If logits are not real numbers, or labels are neither class numbers, names nor booleans.
 
         Warns
         -----
@@ -211,14 +211,14 @@ class Calibration(Stored):
     def _checked(self, logits: Array) -> npt.NDArray[Any]:
         """Check logits, which must have the fitted number of classes."""
         self._check_fitted()
-        logits = _checks.check_logits(logits)
-        if logits.shape[1] != self.class_count_:
+        rows = _checks.check_logits(logits)
+        if rows.shape[1] != self.class_count_:
             raise InvalidInputError(
                 f"logits must have the {self.class_count_} classes that {type(self).__name__} was fitted on, "
-                f"got shape {logits.shape}; fit again on logits of this model"
+                f"got {_checks.described_shape(logits, rows)}; fit again if this is another model"
             )
-        _checks.warn_of_probabilities(logits, _ADVICE)
-        return logits
+        _checks.warn_of_probabilities(rows, _ADVICE)
+        return rows
 
     @classmethod
     def _fields(cls) -> dict[str, Field]:

@@ -17,16 +17,15 @@ from .one_versus_rest import (
     BOUND,
     EDGE_MARGIN,
     Curves,
-    Distinct,
     Floats,
     base_rates,
     below_one,
-    distinct,
     export_log_odds,
     export_to_logits,
     log_odds,
     to_logits,
 )
+from .ties import Distinct, Odds, distinct
 
 SCOPES = ("classwise", "top_label")
 
@@ -55,7 +54,7 @@ class HistogramBinning(Calibration):
     Attributes
     ----------
     knots_, values_ : ndarray of float64
-        Lowest log-odds and frequency of each bin, class after class.
+        Log-odds at which each bin begins, just below its lowest row, and its frequency, class after class.
     starts_ : ndarray of int64, shape (classes + 1,)
         Class k has the bins ``starts_[k]`` to ``starts_[k + 1] - 1``.
     class_count_ : int
@@ -99,7 +98,7 @@ class HistogramBinning(Calibration):
         self.scope = check_choice(scope, "scope", SCOPES)
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        odds, classes = log_odds(logits), logits.shape[1]
+        odds, classes = Odds(logits), logits.shape[1]
         if self.scope == "top_label":
             top = logits.argmax(axis=1)
             right = (float(weights @ (top == labels)) + 1) / (float(weights.sum()) + 2)
@@ -107,13 +106,13 @@ class HistogramBinning(Calibration):
         else:
             of_class, rates = [slice(None)] * classes, base_rates(labels, weights, classes).tolist()
         curves = [
-            self._curve(distinct(odds[rows, index], labels[rows] == index, weights[rows]), rate)
+            self._curve(distinct(odds.levels(index, rows), labels[rows] == index, weights[rows]), rate)
             for index, (rows, rate) in enumerate(zip(of_class, rates, strict=True))
         ]
         self.starts_, self.knots_, self.values_ = Curves.join(curves)
 
     def _curve(self, seen: Distinct, rate: float) -> tuple[Floats, Floats]:
-        """Return lower edges of the bins and their frequencies. Without rows, one bin at the base rate."""
+        """Return where the bins begin, and their frequencies. Without rows, one bin at the base rate."""
         if not seen.rows.size:
             return np.zeros(1), np.array([rate])
         middle = (np.cumsum(seen.rows) - seen.rows / 2) / seen.rows.sum()
@@ -121,7 +120,7 @@ class HistogramBinning(Calibration):
             (middle * self.n_bins).astype(np.int64), return_index=True, return_inverse=True
         )
         frequency = (np.bincount(place, seen.hits) + rate) / (np.bincount(place, seen.rows) + 1)
-        return seen.values[first], below_one(frequency)
+        return seen.edges[first], below_one(frequency)
 
     def _transform(self, logits: npt.NDArray[Any]) -> npt.NDArray[Any]:
         frequencies = log_odds(logits)

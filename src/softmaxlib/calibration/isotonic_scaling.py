@@ -10,16 +10,15 @@ from .._stored import Array
 from .base import Calibration, Weights
 from .one_versus_rest import (
     Curves,
-    Distinct,
     Floats,
     base_rates,
     below_one,
-    distinct,
     export_log_odds,
     export_to_logits,
     log_odds,
     to_logits,
 )
+from .ties import Distinct, Odds, distinct
 
 
 class IsotonicScaling(Calibration):
@@ -73,10 +72,10 @@ class IsotonicScaling(Calibration):
     values_: Floats
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        odds = log_odds(logits)
+        odds = Odds(logits)
         rates = base_rates(labels, weights, logits.shape[1])
         curves = [
-            _curve(distinct(odds[:, index], labels == index, weights), rate)
+            _curve(distinct(odds.levels(index), labels == index, weights), rate)
             for index, rate in enumerate(rates.tolist())
         ]
         self.starts_, self.knots_, self.values_ = Curves.join(curves)

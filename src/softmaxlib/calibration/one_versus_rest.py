@@ -14,7 +14,8 @@ Floats = npt.NDArray[np.float64]
 
 BOUND = 700.0  # exp of the log-odds stays a normal number
 
-# A bin begins at the log-odds of a row of the fit, which another arithmetic may find some units lower
+# Bins of files of older versions begin at the log-odds of a row of the fit, which another arithmetic may find
+# some units lower
 EDGE_MARGIN = 1e-12
 
 
@@ -57,21 +58,6 @@ def export_to_logits(frequencies: Tensor) -> Tensor:
 def to_logits(frequencies: Floats) -> Floats:
     """Return log-probabilities from one positive frequency per class, renormalised to sum 1."""
     return np.log(frequencies / frequencies.sum(axis=1, keepdims=True))
-
-
-class Distinct(NamedTuple):
-    """The distinct values of one class's log-odds, and their outcomes."""
-
-    values: Floats  # increasing
-    rows: Floats  # total weight
-    hits: Floats  # weight of the rows whose label is the class
-
-
-def distinct(values: Floats, hit: npt.NDArray[np.bool_], weights: Floats) -> Distinct:
-    """Return rows with the same log-odds taken together, so that their order can't matter."""
-    values, place = np.unique(values, return_inverse=True)
-    rows, hits = np.bincount(place, weights), np.bincount(place, weights * hit)
-    return Distinct(values, rows.astype(np.float64), hits.astype(np.float64))
 
 
 def below_one(frequencies: Floats) -> Floats:

@@ -16,14 +16,13 @@ from .one_versus_rest import (
     BOUND,
     EDGE_MARGIN,
     Curves,
-    Distinct,
     Floats,
-    distinct,
     export_log_odds,
     export_to_logits,
     log_odds,
     to_logits,
 )
+from .ties import Distinct, Levels, Odds, distinct
 
 _BELOW_ALL = -BOUND - 1  # the first knot of every curve: below all log-odds
 
@@ -77,7 +76,8 @@ class VennAbers(Calibration):
     Notes
     -----
     The fit determines the pairs of all new rows, because they change only at the log-odds of rows of the fit.
-    So a new row takes two searches per class. If p0 and p1 are far apart, few rows of the fit were similar.
+    So a new row takes two searches per class. Log-odds that only rounding tells apart are equal. If p0 and p1
+    are far apart, few rows of the fit were similar.
 
     A row of weight 2 in the fit counts as two rows. A new row counts as one.
 
@@ -141,23 +141,19 @@ class VennAbers(Calibration):
         return in_kind_of(logits, ProbabilityPair(below, 1 - above))
 
     def _fit(self, logits: npt.NDArray[Any], labels: npt.NDArray[np.int64], weights: Weights) -> None:
-        odds = log_odds(logits)
-        parts = self._parts(len(labels))
-        curves = [
-            _mean_steps(
-                [
-                    _steps(
-                        distinct(
-                            sign * odds[part, index], (labels[part] == index) == (sign > 0), weights[part]
-                        )
-                    )
-                    for part in parts
-                ]
-            )
-            for sign in (1, -1)
-            for index in range(logits.shape[1])
-        ]
-        self.starts_, self.knots_, self.values_ = Curves.join(curves)
+        odds, parts = Odds(logits), self._parts(len(labels))
+        rising, falling = [], []
+        for index in range(logits.shape[1]):
+            levels, hit = odds.levels(index), labels == index
+            rising.append(self._curve(levels, hit, weights, parts))
+            falling.append(self._curve(levels.negated(), ~hit, weights, parts))
+        self.starts_, self.knots_, self.values_ = Curves.join(rising + falling)
+
+    def _curve(
+        self, levels: Levels, hit: npt.NDArray[np.bool_], weights: Floats, parts: list[npt.NDArray[np.int64]]
+    ) -> tuple[Floats, Floats]:
+        """Return the steps of one curve, by the rows of each part."""
+        return _mean_steps([_steps(distinct(levels, hit, weights, part)) for part in parts])
 
     def _parts(self, rows: int) -> list[npt.NDArray[np.int64]]:
         if self.cv is None:
@@ -221,7 +217,7 @@ def _steps(seen: Distinct) -> tuple[Floats, Floats]:
         (left, low), (right, high) = corners[-2:]
         values[place - 1] = (high - low) / (right - left)
     rises = np.diff(values, prepend=0.0) > 0
-    return np.append(_BELOW_ALL, seen.values[rises]), np.append(0.0, values[rises])
+    return np.append(_BELOW_ALL, seen.edges[rises]), np.append(0.0, values[rises])
 
 
 Point = tuple[float, float]

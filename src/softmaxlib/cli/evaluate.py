@@ -158,5 +158,5 @@ def _exit(evaluation: "Evaluation | MultilabelEvaluation", fail_on: FailOn | Non
     if fail_on is FailOn.promise and evaluation.audit is not None and not evaluation.audit.holds:
         raise typer.Exit(BROKEN_PROMISE)
     poor = {FailOn.caution: ("caution", "bad"), FailOn.bad: ("bad",)}
-    if fail_on in poor and evaluation.verdict.grade in poor[fail_on]:
+    if fail_on is not None and evaluation.verdict.grade in poor.get(fail_on, ()):
         raise typer.Exit(POOR_VERDICT)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from .._arrays import FloatArray, IntArray
 from ._promise_cells import PromiseCells
+from ._rounding import begins_tie
 from .decision import Floats
 
 Flags = npt.NDArray[np.bool_]
@@ -63,13 +64,16 @@ class Found(NamedTuple):
 def candidates(scores: FloatArray, labels: IntArray) -> Floats:
     """Return the thresholds that can be best, rising: each lets in a row of class 1 that the next does not.
 
-    A threshold lies halfway to the next lower score, and the last one above all scores. Of more than 10,000
-    every so many are returned.
+    A threshold lies halfway to the next lower score, and the last one above all scores. None lies between
+    scores that only rounding tells apart. Of more than 10,000 every so many are returned.
     """
     distinct = np.unique(scores.astype(np.float64))
     lower = np.concatenate([[0.0], distinct[:-1]])
     halfway = lower + (distinct - lower) / 2
-    useful = np.flatnonzero(np.isin(distinct, scores[labels == 1]))
+    begins = begins_tie(distinct, scores.dtype)
+    tie = np.cumsum(begins) - 1
+    holds_one = np.bincount(tie, np.isin(distinct, scores[labels == 1])) > 0
+    useful = np.flatnonzero(begins)[holds_one]
     if useful.size > _MOST_CANDIDATES:
         useful = useful[np.linspace(0, useful.size - 1, _MOST_CANDIDATES).round().astype(np.int64)]
     # between neighbouring numbers there is none: then the row's own score

@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
+import numpy as np
+
 from .._arrays import Array, FloatArray
 from .._checks import check_real
 from .._graph import Tensor
 from .._stored import Number
 from ..errors import InvalidInputError
 from ._positive_class import export_positive, take_positive
+from ._rounding import reachable
 from .decision import Decision
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -23,7 +26,8 @@ class BinaryThreshold(Rule):
 
     This rule never abstains. `Threshold` is different: it takes a class only if its probability is high
     enough, and otherwise sets the row aside. `TunedThreshold` chooses t on held-out rows. If the costs of
-    both mistakes are known, ``MinimumCost.binary`` is better.
+    both mistakes are known, ``MinimumCost.binary`` is better. In float32, a probability that equals t
+    rounded to float32 reaches it.
 
     Parameters
     ----------
@@ -91,7 +95,8 @@ class BinaryThreshold(Rule):
         check_class_count(self, 2, classes)
 
     def _decide(self, probabilities: FloatArray, groups: Array | None) -> Decision:
-        return take_positive(probabilities, self.threshold)
+        single = probabilities.dtype == np.float32
+        return take_positive(probabilities, float(reachable(self.threshold)) if single else self.threshold)
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         return export_positive(probabilities, self.threshold)

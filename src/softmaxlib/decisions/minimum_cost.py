@@ -11,6 +11,7 @@ from .._arrays import Array, IntArray, allocator
 from .._checks import check_positive
 from .._graph import WIDE, Tensor
 from .._judging import Criterion, Kind, judge_probabilities
+from .._renamed import checked_keywords
 from .._stored import Array as StoredArray
 from .._stored import Number, OrNone, Texts
 from ..errors import InvalidInputError
@@ -22,6 +23,7 @@ from ..metrics.tally_decisions import TallyDecisions
 from ._checked_costs import check_abstain_cost, check_action_names, check_cost
 from ._cost_surplus import cost_p_value
 from ._mistakes import MISTAKES, mistakes_of
+from ._rounding import tie_with
 from ._threshold_costs import threshold_costs
 from .decision import NO_ACTION, Decision, Floats
 from .exported_decision import ExportedDecision
@@ -75,7 +77,8 @@ class MinimumCost(Rule):
     Notes
     -----
     Expected costs that differ by less than 1e-12 of the largest cost are ties. The first action is then
-    taken, and a row that ties with abstaining is decided.
+    taken, and a row that ties with abstaining is decided. With `abstain_cost`, differences of about 1e-7 of
+    it are ties too: the rounding of float32.
 
     References
     ----------
@@ -117,12 +120,15 @@ class MinimumCost(Rule):
     }
     _lacking = {"action_names": None}  # noqa: RUF012
 
+    @checked_keywords
     def __init__(
         self, cost: Array, abstain_cost: float | None = None, action_names: Sequence[str] | None = None
     ) -> None:
         self.cost = check_cost(cost)
         self.abstain_cost = None if abstain_cost is None else check_abstain_cost(abstain_cost)
         self._tie = _TIE * float(np.abs(self.cost).max())
+        if self.abstain_cost is not None:
+            self._tie = max(self._tie, tie_with(self.cost, self.abstain_cost))
         self._action_names = check_action_names(action_names, self.cost.shape[1])
 
     def __repr__(self) -> str:

@@ -221,7 +221,7 @@ class Rule(RuleBySums):
         logits : array, shape (rows, classes)
             Calibrated logits of rows that neither the network nor its calibration has seen, or probabilities
             when `probabilities` is true.
-        labels : array of int, shape (rows,)
+        labels : array_like of int or str, shape (rows,)
             The true class of each row.
         groups : array of str or int, shape (rows,), optional
             The group of each row, for a rule that needs groups. Numbers become names by their digits.
@@ -382,6 +382,7 @@ def check_class_count(rule: Rule, expected: int, classes: int) -> None:
     """Reject probabilities with another number of classes than the rule's."""
     if classes != expected:
         raise InvalidInputError(
-            f"{type(rule).__name__} is for {expected} classes, got probabilities of {classes}; "
+            f"{type(rule).__name__} is for {expected} classes, got probabilities of {classes}"
+            f"{' (one number per row is read as a binary model)' if classes == 2 else ''}; "
             "use a rule made for this model"
         )

@@ -17,16 +17,18 @@ from ..errors import FileFormatError, InvalidInputError
 from ..metrics.shares import ShareSums, at_least, share_of_sums
 from ._fallback_tests import first_index, last_rejected, rows_needed
 from ._promise_cells import PromiseCells
+from ._rounding import lowered
 from ._row_blocks import highest
 from .decision import NO_ACTION, Floats
 from .exported_decision import ExportedDecision
 from .option import CONFIDENCE, Option
 from .outcomes import Outcomes, Promise
-from .rule import Rule
+from .rule import Rule, check_class_count
 from .words import below_confidence, percent
 
 # fixed before any data: every 1/32 of log-odds from 1 - 2e-16 down to 3e-4, and last everything
-_GRID = np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0)
+_GRID = lowered(np.append(1 / (1 + np.exp(-np.arange(36.0, -8.0, -1 / 32))), 0.0))
+_MOST = 1 - 2.0**-22  # float32 hardly tells higher probabilities apart
 
 _SHARE = Number(lower=0, upper=1)
 _ROUNDING = 1e-9  # of sums of weights
@@ -73,6 +75,8 @@ class SelectiveRisk(Rule):
     accepted_, mistakes_, rows_ : int
         Of the `rows_` rows of `fit`, the number that is decided, and the number decided wrongly. With
         weights, `accepted_` is the effective number of rows, and `mistakes_` the corresponding share of it.
+    class_count_ : int, or None
+        Number of classes. None for a rule from a file that does not say it.
 
     Raises
     ------
@@ -144,14 +148,16 @@ class SelectiveRisk(Rule):
         "mistakes_": Integer(),
         "rows_": Integer(lower=1),
         "weighted_coverage_": OrNone(_SHARE),
+        "class_count_": OrNone(Integer(lower=1)),
     }
-    _lacking = {"weighted_coverage_": None}  # noqa: RUF012
+    _lacking = {"weighted_coverage_": None, "class_count_": None}  # noqa: RUF012
 
     threshold_: float
     accepted_: int
     mistakes_: int
     rows_: int
     weighted_coverage_: float | None
+    class_count_: int | None
 
     def __init__(self, risk: float, confidence: float = 0.95) -> None:
         self.risk = check_share(risk, "risk", "0.05 means 5 percent")
@@ -194,6 +200,11 @@ class SelectiveRisk(Rule):
         del classes
         self._check_fitted()
         return self.threshold_
+
+    def check_classes(self, classes: int) -> None:
+        """Reject probabilities with another number of classes than in `fit`."""
+        if self.class_count_ is not None:
+            check_class_count(self, self.class_count_, classes)
 
     def promise_cells(self, outcomes: Outcomes) -> IntArray:
         """Tell right decisions, wrong ones (1) and rows that are set aside apart."""
@@ -246,13 +257,14 @@ class SelectiveRisk(Rule):
         self, probabilities: FloatArray, labels: IntArray, groups: Array | None, weights: Floats | None
     ) -> None:
         cells = _cells(RowBlock(probabilities, labels, weights))
-        self._keep(_accepted(cells.added, weights is not None), labels.size, weights is not None)
+        accepted = _accepted(cells.added, weights is not None)
+        self._keep(accepted, probabilities.shape[1], labels.size, weights is not None)
 
     def _fit_all(self, rows: AllRows) -> None:
         accepted = _accepted(rows.merged(_cells).added, rows.is_weighted)
-        self._keep(accepted, int(accepted.reached[-1]), rows.is_weighted)
+        self._keep(accepted, rows.classes, int(accepted.reached[-1]), rows.is_weighted)
 
-    def _keep(self, accepted: Accepted, rows: int, is_weighted: bool) -> None:
+    def _keep(self, accepted: Accepted, classes: int, rows: int, is_weighted: bool) -> None:
         """Choose the threshold."""
         level = 1 - self.confidence
         needed, given = rows_needed(self.risk, level), int(accepted.planned[-1])
@@ -270,7 +282,7 @@ class SelectiveRisk(Rule):
         chosen = int(np.searchsorted(accepted.reached, accepted.reached[last]))
         self.threshold_ = float(_GRID[chosen])
         self.accepted_, self.mistakes_ = int(accepted.rows[chosen]), int(accepted.mistakes[chosen])
-        self.rows_ = rows
+        self.rows_, self.class_count_ = rows, classes
         self.weighted_coverage_ = None if accepted.coverage is None else float(accepted.coverage[chosen])
 
     def _refusal(self, accepted: Accepted) -> InvalidInputError:
@@ -305,7 +317,10 @@ def upper_bound(mistakes: npt.ArrayLike, rows: npt.ArrayLike, confidence: float)
 
 def _cells(block: RowBlock) -> Merged:
     """Count and weigh rows and mistakes by the first threshold of the descending grid that they reach."""
-    cell = np.searchsorted(-_GRID, -highest(block.values), side="left")
+    confidence = highest(block.values)
+    if block.values.dtype == np.float32:
+        confidence = np.minimum(confidence, _MOST)
+    cell = np.searchsorted(-_GRID, -confidence, side="left")
     wrong = np.argmax(block.values, axis=1) != block.labels
     weights = block.weights
     of_rows = (None,) if weights is None else (None, weights, weights**2)

@@ -13,6 +13,7 @@ from .._spelling import numbers_by_name
 from .._stored import Array as StoredArray
 from .._text import quoted
 from ..errors import InvalidInputError, UnsupportedTypeError
+from ._rounding import reachable
 from .decision import NO_ACTION
 from .exported_decision import ExportedDecision
 from .option import Option
@@ -36,9 +37,11 @@ class Threshold(Rule):
 
     .. math:: a_i = \arg\max_k \frac{p_{ik}}{t_k} \quad \text{if } \max_k \frac{p_{ik}}{t_k} \ge 1
 
-    A row is set aside if no class reaches its threshold. A low threshold favours a class, for example a rare
-    and costly one. The usual threshold for two classes, which takes the second class from a probability on
-    and never abstains, is `BinaryThreshold`. If the costs are known, `MinimumCost` is better.
+    A row is set aside if no class reaches its threshold. A probability that equals the threshold rounded to
+    float32 reaches it, so that float32 and float64 give the same decisions. A low threshold favours a class,
+    for example a rare and costly one. The usual threshold for two classes, which takes the second class from
+    a probability on and never abstains, is `BinaryThreshold`. If the costs are known, `MinimumCost` is
+    better.
 
     Parameters
     ----------
@@ -142,13 +145,13 @@ class Threshold(Rule):
 
     def criterion(self, classes: int) -> Criterion:
         """Use the class with the largest ratio of probability to threshold, if it is at least 1."""
-        one_a_class = self.thresholds if self.thresholds.ndim else np.full(classes, self.thresholds)
-        return Criterion(Kind.thresholds, one_a_class)
+        thresholds = reachable(self.thresholds)
+        return Criterion(Kind.thresholds, thresholds if thresholds.ndim else np.full(classes, thresholds))
 
     def _export(self, probabilities: Tensor, classes: int) -> ExportedDecision:
         del classes
         wide = probabilities.cast(WIDE)
-        thresholds = wide.graph.fitted("thresholds", np.atleast_2d(self.thresholds))
+        thresholds = wide.graph.fitted("thresholds", np.atleast_2d(reachable(self.thresholds)))
         best = (wide / thresholds).row_argmax()
         action = probabilities.reaches(thresholds).pick(best).where(best, NO_ACTION)
         return ExportedDecision(action)

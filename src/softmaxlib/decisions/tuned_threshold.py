@@ -17,6 +17,7 @@ from ..metrics.simulation import simulated_p_value
 from ._binary_costs import check_binary_cost, cost_of_classes
 from ._positive_class import export_positive, take_positive
 from ._promise_cells import PromiseCells
+from ._rounding import lowered
 from ._share_floors import FLOOR_METRICS, FloorField, check_floor, read_floor
 from ._threshold_costs import threshold_costs
 from ._threshold_search import (
@@ -39,7 +40,7 @@ from .words import from_probability
 _SHARE = Number(lower=0, upper=1)
 
 # with a floor, thresholds are fixed before any data: every 1/32 of log-odds
-_GRID = np.append(0.0, 1 / (1 + np.exp(-np.arange(-36.0, 36.0, 1 / 32))))
+_GRID = lowered(np.append(0.0, 1 / (1 + np.exp(-np.arange(-36.0, 36.0, 1 / 32)))))
 
 
 class TunedThreshold(Rule):
@@ -100,10 +101,11 @@ class TunedThreshold(Rule):
 
     Notes
     -----
-    Thresholds lie halfway between neighbouring probabilities. The lowest of equally good ones is used. With a
-    floor, the thresholds are those of a fixed grid (1/32 of log-odds), and the floor is tested by exact
-    binomial tests: for precision by the fallback procedure of `SelectiveRisk`, and for recall and specificity
-    in order, because they are monotone in the threshold.
+    Thresholds lie halfway between neighbouring probabilities, and never between those that only rounding
+    tells apart. The lowest of equally good ones is used. With a floor, the thresholds are those of a fixed
+    grid (1/32 of log-odds), and the floor is tested by exact binomial tests: for precision by the fallback
+    procedure of `SelectiveRisk`, and for recall and specificity in order, because they are monotone in the
+    threshold.
 
     The interval is that of the counts' posterior under Jeffreys' prior. Thresholds of four fifths of the rows
     vary less than thresholds of new rows would. This variation is scaled up, and the counts are reduced
