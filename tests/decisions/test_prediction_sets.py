@@ -388,7 +388,7 @@ def test_the_promise_of_coverage_is_tested_by_counting_orders() -> None:
 
 
 def test_weighted_rows_of_a_group_are_no_more_than_have_a_weight() -> None:
-    # by their variance the first two rows are as many as 2.67; the third does not count
+    # by their variance the first two rows would be as many as 2.67, by their weights they are 1.6
     sets = np.array([[True, False], [True, False], [True, True]])
     decision = Decision(np.zeros(3, int), np.ones(3), np.zeros(3, bool), None, sets)
     weights = np.array([1.0, 3.0, 0.0])
@@ -398,7 +398,7 @@ def test_weighted_rows_of_a_group_are_no_more_than_have_a_weight() -> None:
     cells = PromiseCells.of(coverage_cells(outcomes, np.zeros(3, int)), weights)
     sums = CoverageSums(*coverage_sums(cells, 1, 2))
     (found,) = group_coverage(sums, [""], np.array([9]), is_weighted=True)
-    assert found == GroupCoverage("", 4.0, 1.0, 4.0, 9, 2.0)
+    assert found == GroupCoverage("", 4.0, 1.0, 4.0, 9, 1.6)
 
 
 def test_misuse_is_refused() -> None:

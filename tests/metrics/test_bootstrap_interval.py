@@ -4,6 +4,9 @@ from scipy import stats
 
 from softmaxlib import metrics
 from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning, UnsupportedTypeError
+from softmaxlib.metrics._sums import mean_sums
+from softmaxlib.metrics.bootstrap_interval import intervals_of_sums
+from softmaxlib.metrics.normal_mean import stretch_of
 
 from .made import made
 
@@ -116,3 +119,53 @@ def test_a_metric_that_is_infinite_has_no_interval() -> None:
         pytest.raises(InvalidInputError, match="must be finite to have an interval, got inf; pass logits"),
     ):
         metrics.bootstrap_interval(metrics.log_loss, [[1.0, 0.0]], [1], probabilities=True)
+
+
+def test_few_heavy_rows_make_it_wider() -> None:
+    """By the quantile of the t law with Satterthwaite's degrees of freedom, about the middle of the draws."""
+    p, labels = made(3, 300)
+    weights = np.where(np.arange(300) < 15, 30.0, 1.0)
+    squares = weights**2
+    degrees = squares.sum() ** 2 / (squares**2).sum() - 1
+    expected = stats.t.ppf(0.975, degrees) / stats.t.ppf(0.975, 299)
+    assert expected == pytest.approx(1.085, abs=0.001)
+    assert stretch_of(weights, 0.95) == pytest.approx(expected, rel=1e-9)
+    sums = mean_sums(-np.log(p[np.arange(300), labels]), weights)
+    value = metrics.log_loss(p, labels, probabilities=True, sample_weight=weights)
+    ((_, low, high, _),) = intervals_of_sums([(sums, value)], 300)
+    found = metrics.bootstrap_interval(metrics.log_loss, p, labels, probabilities=True, sample_weight=weights)
+    assert found.upper - found.lower == pytest.approx(expected * (high - low), rel=1e-9)
+    assert found.lower < low < high < found.upper
+
+
+@pytest.mark.parametrize("metric", [metrics.log_loss, metrics.roc_auc])
+def test_equal_weights_are_none(metric) -> None:
+    p, labels = made(3, 200, classes=2)
+    keywords = {"probabilities": True, "resamples": 50}
+    found = metrics.bootstrap_interval(metric, p, labels, sample_weight=np.full(200, 0.1), **keywords)
+    assert found == pytest.approx(metrics.bootstrap_interval(metric, p, labels, **keywords), rel=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metric", [metrics.accuracy, metrics.aurc, metrics.calibration_error])
+def test_rows_of_weight_0_are_not_drawn(metric) -> None:
+    p, labels = made(3, 300)
+    weights = np.where(np.arange(300) % 100 == 7, 2.0, 0.0)
+    some, keywords = weights > 0, {"probabilities": True, "resamples": 50}
+    found = metrics.bootstrap_interval(metric, p, labels, sample_weight=weights, **keywords)
+    expected = metrics.bootstrap_interval(metric, p[some], labels[some], sample_weight=[2] * 3, **keywords)
+    assert found == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("metric", [metrics.accuracy, metrics.aurc])
+@pytest.mark.parametrize(("first", "others"), [(1.0, 0.0), (1e300, 1.0), (1e4, 1.0)])
+def test_one_row_has_no_interval(metric, first: float, others: float) -> None:
+    p, labels = made(3, 300)
+    weights = np.where(np.arange(300) == 7, first, others)
+    found = metrics.bootstrap_interval(
+        metric, p, labels, sample_weight=weights, probabilities=True, resamples=20
+    )
+    assert np.isnan([found.lower, found.upper]).all()
+    alone = metrics.bootstrap_interval(metric, p[:1], labels[:1], probabilities=True, resamples=20)
+    assert np.isnan([alone.lower, alone.upper]).all()

@@ -10,7 +10,7 @@ from softmaxlib import metrics
 METRICS = [getattr(metrics, name) for name in metrics.__all__ if inspect.isfunction(getattr(metrics, name))]
 SHARED = {
     "logits": "array, shape (rows, classes)\n    Logits, or probabilities when `probabilities` is true.",
-    "labels": "array of int, shape (rows,)\n    The true class of each row.",
+    "labels": "array_like of int or str, shape (rows,)\n    The true class of each row.",
     "score": 'str or array of float, shape (rows,), default "maximum_probability"\n'
     "    The name of a score of `doubt`, or your own: one number per row, larger for more doubt.",
     "class_names": "sequence of str, optional\n"

@@ -94,3 +94,20 @@ def test_it_is_said_once_for_all_resamples_and_all_labels(metric):
     with pytest.warns(SoftmaxlibWarning, match="label 0 and 1 more labels warned of: sample_weight") as said:
         metrics.label_scores(metric, LOGITS, table, sample_weight=WEIGHTS / 1024, **options)
     assert len(said) == 1
+
+
+def test_the_area_of_a_tally_says_so_where_it_is_used():
+    result = metrics.Tally(2).update(LOGITS, LABELS, WEIGHTS / 1024, np.arange(ROWS) % 2).compute()
+    for found in (result, result.groups["0"]):
+        for name in ("aurc", "aurc_bounds"):
+            with pytest.warns(
+                SoftmaxlibWarning, match=rf"each row counts for in {name}, and its sum is 0\."
+            ) as said:
+                getattr(found, name)
+            assert [warning.filename for warning in said] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled = metrics.Tally(2).update(LOGITS, LABELS, WEIGHTS).compute()
+        low, high = scaled.aurc_bounds
+        assert low <= metrics.aurc(LOGITS, LABELS, sample_weight=WEIGHTS) <= high
+        assert result.accuracy == pytest.approx(scaled.accuracy)

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from softmaxlib import Policy, evaluate, metrics
+from softmaxlib import Policy, evaluate, metrics, softmax
 from softmaxlib.calibration import Identity
 from softmaxlib.decisions import MinimumCost
 from softmaxlib.errors import FileFormatError, InvalidInputError
 from softmaxlib.metrics._weight_levels import half_levels, quarter_levels
+from softmaxlib.metrics.normal_mean import stretch_of
 
 CLASSES, ROWS, ASIDE = 3, 1500, 0.3
 
@@ -202,3 +203,22 @@ def test_batches_are_not_scaled_one_by_one(rows, weight):
             InvalidInputError, match=r"lie between 1e-100 and 1e\+100.* in row 0; multiply all"
         ):
             tally.update(logits, labels, np.full(ROWS, weight))
+
+
+def test_few_heavy_rows_make_intervals_wider(rows):
+    """By the t law with sum w^2 / max w^2 - 1 degrees of freedom, never more than those of the bootstrap."""
+    logits, labels, _ = (column[:300] for column in rows)
+    weights = np.where(np.arange(300) < 15, 30.0, 1.0)
+    result = metrics.Tally(CLASSES).update(logits, labels, weights).compute()
+    score = metrics.brier_score(logits, labels, sample_weight=weights)
+    losses = np.square(softmax(logits) - np.eye(CLASSES)[labels]).sum(axis=1)
+    shares = weights / weights.sum()
+    error = np.sqrt(shares**2 @ (losses - score) ** 2)
+    degrees = (15 * 900 + 285) / 900 - 1
+    half = 1.959964 * error * stats.t.ppf(0.975, degrees) / stats.t.ppf(0.975, 299)
+    assert result.brier_interval == pytest.approx((score - half, score + half), rel=1e-6)
+    wide = stretch_of(weights, 0.95)
+    assert half >= wide * 1.959964 * error
+    found = metrics.bootstrap_interval(metrics.calibration_error, logits, labels, sample_weight=weights)
+    low, high = result.calibration_error_interval
+    assert high - low == pytest.approx(found.upper - found.lower, rel=0.25)

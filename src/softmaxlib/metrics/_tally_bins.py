@@ -57,8 +57,8 @@ class TallyBins:
         sums = [self._rounded[name] for name in ("squares", "hits", "hit_squares", "rows")]
         return reliability_curve_of_bins(self.weight, self.confidence, self.frequency, *sums)
 
-    def interval(self, level: float) -> tuple[float, float]:
-        r"""Return the interval of the calibration error; NaN for fewer than 30 rows.
+    def interval(self, level: float, stretch: float) -> tuple[float, float]:
+        r"""Return the interval of the calibration error, stretched; NaN for fewer than 30 rows.
 
         Each row counts :math:`1 + \xi` times, with a normal :math:`\xi` of mean 0 and variance 1. Sums
         over the rows of a bin are then normal, with covariances that are sums over its rows too. So no row is
@@ -87,5 +87,5 @@ class TallyBins:
         gaps = np.array(list(map(float, self._gaps))) + np.array(slope) * weight + np.sqrt(left) * second
         total = self.weight.sum()
         drawn = np.abs(gaps).sum(axis=1) / np.maximum(total + weight.sum(axis=1), total / 100)
-        found = basic_interval(float(self.error()), drawn, level, 0.0, 1.0)
+        found = basic_interval(float(self.error()), drawn, level, 0.0, 1.0, stretch)
         return found.lower, found.upper

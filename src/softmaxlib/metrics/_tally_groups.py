@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .._arrays import Array, IntArray, as_numpy
+from .._arrays import Array, IntArray
+from .._checks import RowGroups, name_groups
 from ..errors import InvalidInputError
 from ._bins import group_sums
 from ._decided_rows import DecidedRows
@@ -19,6 +20,8 @@ from .predictions import Floats, Predictions
 from .tally_decisions import COST_CELLS, TallyDecisions, cost_cells, mean_costs
 
 LARGEST_GROUPS = 10_000
+MISSING = "(missing)"
+_UNNAMED = "\0"  # no group has this name
 _OF_RIGHT, _OF_DECIDED, _OF_COSTS = "group_right", "group_decided", "group_costs"
 _JOINED = 4  # cells of doubt: 16 an octave
 _DOUBTS = LARGEST_CELL // _JOINED
@@ -27,12 +30,19 @@ _STRATA = 10
 _LEVELS = 32  # of a value; if there are more, neighbours are merged
 
 
-def check_group_names(groups: Array, rows: int) -> npt.NDArray[np.str_]:
-    """Return the name of the group of each row."""
-    names = as_numpy(groups, "groups")
-    if names.shape != (rows,):
-        raise InvalidInputError(f"groups must hold one group a row, shape ({rows},), got shape {names.shape}")
-    return names.astype(np.str_)
+def check_group_names(groups: Array, rows: int) -> RowGroups:
+    """Return the group of each row, named as in any other batch.
+
+    Rows without a group are `MISSING`, and so are rows whose group has that name: another batch can't tell
+    which of both it has.
+    """
+    names, place = name_groups(groups, rows, _UNNAMED)
+    if names[-1].startswith(_UNNAMED):
+        names = (*names[:-1], MISSING)
+        first = names.index(MISSING)
+        if first < len(names) - 1:
+            names, place = names[:-1], np.where(place == len(names) - 1, first, place)
+    return RowGroups(names, place)
 
 
 def check_group_count(known: Collection[str], added: Collection[str]) -> None:

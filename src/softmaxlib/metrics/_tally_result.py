@@ -36,7 +36,7 @@ from ._tally_sums import (
 from ._tally_tests import calibration_test_of_tally, class_test_of_tally, curves_of_tally
 from .aurc import area_of
 from .cell_quantiles import LARGEST_CELL, CellQuantiles, doubts_of_cells, scores_of_cells
-from .normal_mean import normal_interval
+from .normal_mean import normal_interval, stretch_by_degrees
 from .predictions import Floats
 from .risk_coverage import DoubtGroups, RiskCoverageCurve
 from .shares import clopper_pearson, share_of_sums
@@ -77,6 +77,7 @@ def result_of_sums(
     best, worst = (area_of(_ordered(doubts, first)) for first in ("right", "wrong"))
     is_plain = heaviest == 1 and weight == rows  # no weights: a row is a row of evidence
     sums_of_share = [np.array(float(figures.exact(key))) for key in (WEIGHT, CORRECT, SQUARES, HIT_SQUARES)]
+    stretch = 1.0 if is_plain else stretch_by_degrees(float(figures.exact(SQUARES)) / heaviest**2, rows)
     low, high = clopper_pearson(share_of_sums(*sums_of_share, rows=np.array(rows)), _LEVEL)
     roc, precision_recall = curves_of_tally(sums) if tests and classes == 2 else (None, None)
     results = {name: result for name, (result, _) in groups.items()}
@@ -90,9 +91,9 @@ def result_of_sums(
         log_loss=np.inf if infinite else float(loss),
         log_loss_error=np.inf if infinite else error_of_mean(figures, loss, LOSS_OF_SQUARES, LOSS_SQUARED),
         brier_score=float(brier),
-        brier_interval=normal_interval(float(brier), brier_error, rows, 0.0, 2.0),
+        brier_interval=normal_interval(float(brier), brier_error, rows, 0.0, 2.0, stretch),
         calibration_error=float(bins.error()),
-        calibration_error_interval=bins.interval(_LEVEL),
+        calibration_error_interval=bins.interval(_LEVEL, stretch),
         overconfidence=float(bins.overconfidence()),
         reliability=bins.curve(),
         bin_weight=bins.weight,
@@ -102,8 +103,8 @@ def result_of_sums(
         class_predicted=np.array(predicted, dtype=np.float64),
         class_probability=stated,
         confusion={pair: float(count) for pair, count in pairs.items()},
-        aurc=area_of(doubts),
-        aurc_bounds=(best, worst),
+        _aurc=area_of(doubts),
+        _aurc_bounds=(best, worst),
         risk_coverage=RiskCoverageCurve(
             accepted / accepted[-1], np.cumsum(doubts.mistakes) / accepted, doubts.doubt
         ),
@@ -120,7 +121,7 @@ def result_of_sums(
         precision_recall=precision_recall,
         smooth_calibration_error=smooth_error_of_tally(sums[OF_SMOOTH]) if OF_SMOOTH in sums else None,
         mistakes=mistakes,
-        decisions=decisions_of_tally(sums, classes),
+        decisions=decisions_of_tally(sums, classes, heaviest),
         groups=results,
         differences=differences_of_groups(
             [of_group for _, of_group in groups.values()], [one.decisions for one in results.values()]

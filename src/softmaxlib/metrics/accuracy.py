@@ -34,7 +34,7 @@ def accuracy(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     class_names : sequence of str, optional
         One name per class, in the order of the columns, for labels that are names. By default those of a
@@ -92,7 +92,7 @@ def top_k_accuracy(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     k : int, default 5
         Number of most likely classes, from 1 to the number of classes.

@@ -41,7 +41,7 @@ def average_precision(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     average : {"macro", "weighted"}, default "macro"
         With more than two classes, the mean of the figures of each class against the rest, or their mean

@@ -23,8 +23,10 @@ from ._sums import SUMS, Sums
 from ._undefined import resampling
 from .aurc import augrc, aurc, excess_aurc
 from .average_precision import average_precision
+from .normal_mean import stretch_of
 from .predictions import Floats, Predictions
 from .roc_auc import roc_auc
+from .shares import effective_rows
 from .smooth_calibration_error import smooth_calibration_error
 
 # more rows than this are drawn in this many groups, which is precise enough
@@ -34,6 +36,7 @@ _FEWEST_GROUPS = 200
 _RESAMPLES_AT_ONCE = 64
 _FEW_SUMS = 4
 _RESAMPLES = 1000
+_FEWEST_ROWS = 2 * (1 - 1e-9)  # of equal weight: one row has no spread
 
 
 class Interval(NamedTuple):
@@ -44,7 +47,7 @@ class Interval(NamedTuple):
     value : float
         The figure on the rows given.
     lower, upper : float
-        The ends of the interval.
+        The ends of the interval; NaN where the rows are worth fewer than two rows of equal weight.
     level : float
         How often such an interval contains the true figure.
     """
@@ -93,7 +96,7 @@ def bootstrap_interval(
 
     where v is the value and q are quantiles of the draws. It corrects bias: a metric that is biased upwards,
     such as the calibration error, is biased twice in the draws. The ends are clipped to the range of the
-    metric.
+    metric. With weights, it is stretched (see Notes).
 
     Parameters
     ----------
@@ -101,7 +104,7 @@ def bootstrap_interval(
         A metric of this package, or your own function with the same arguments.
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     level : float, default 0.95
         How often the interval should contain the true figure.
@@ -136,11 +139,19 @@ def bootstrap_interval(
     `accuracy`, `top_k_accuracy`, `calibration_error`, `precision`, `recall`, `specificity`, `f1_score`,
     `balanced_accuracy` and `matthews_correlation`. More than 10,000 rows are drawn in 10,000 random groups,
     so a million rows take seconds. Bins are those of all rows. Any other metric is called once per draw.
-    Draws for which it is NaN, such as `roc_auc` of rows of one class, are left out.
+    Draws for which it is NaN, such as `roc_auc` of rows of one class, are left out. Rows of weight 0 are not
+    drawn. Where all rows give the same, as where all are right, no draw differs, and the interval has no
+    width.
+
+    A few heavy rows say little about the spread of the draws. So weights stretch the interval, by the
+    quantile of Student's t law with :math:`(\sum w^2)^2 / \sum w^4 - 1` degrees of freedom, divided by that
+    of as many rows of equal weight. The larger the weights of a few, the wider it becomes; with equal weights
+    it stays the same.
 
     References
     ----------
-    Davison, Hinkley, "Bootstrap methods and their application" (Cambridge 1997), chapter 5.
+    Davison, Hinkley, "Bootstrap methods and their application" (Cambridge 1997), chapter 5; Satterthwaite,
+    "An approximate distribution of estimates of variance components", Biometrics Bulletin 2 (1946).
 
     Examples
     --------
@@ -176,17 +187,27 @@ def bootstrap_interval(
             predictions = Predictions.check(
                 logits, labels, sample_weight, probabilities, class_names=class_names
             )
+        weights = predictions.sample_weight
+        if weights is not None and not weights.all():
+            predictions = predictions.part(weights > 0)
+            weights = predictions.sample_weight
+        if _counted(len(predictions.labels), weights) < _FEWEST_ROWS:
+            return Interval(value, np.nan, np.nan, level)
         sums = SUMS[metric](predictions, **options)
-        return intervals_of_sums([(sums, value)], len(predictions.labels), level, resamples, seed)[0]
+        return intervals_of_sums([(sums, value)], len(predictions.labels), level, resamples, seed, weights)[0]
     generator = np.random.default_rng(seed)
     weights = check_sample_weight(sample_weight, len(labels))
-    draws = np.empty(resamples)
+    rows = np.arange(len(labels)) if weights is None else np.flatnonzero(weights)
+    if _counted(rows.size, weights) < _FEWEST_ROWS:
+        return Interval(value, np.nan, np.nan, level)
+    draws, drawn = np.empty(resamples), np.zeros(len(labels))
     with known_logits(), resampling():
         for draw in range(resamples):
-            counts = _counts(len(labels), generator)
-            drawn = counts if weights is None else counts * weights
-            draws[draw] = metric(logits, labels, sample_weight=drawn, **keywords)
-    return basic_interval(value, draws, level, least, largest)
+            counts = _counts(rows.size, generator)
+            drawn[rows] = counts if weights is None else counts * weights[rows]
+            draws[draw] = metric(logits, labels, sample_weight=drawn.copy(), **keywords)
+    stretch = 1.0 if weights is None else stretch_of(weights, level)
+    return basic_interval(value, draws, level, least, largest, stretch)
 
 
 def intervals_of_sums(
@@ -195,19 +216,34 @@ def intervals_of_sums(
     level: float = 0.95,
     resamples: int = _RESAMPLES,
     seed: int = 0,
+    weights: Floats | None = None,
 ) -> list[Interval]:
-    """Return the intervals of figures that depend on the same rows through sums, with their values."""
+    """Return the intervals of figures that depend on the same rows through sums, with their values.
+
+    They are stretched as the weights of the rows say.
+    """
+    stretch = 1.0 if weights is None else stretch_of(weights, level)
     every = draws_of_sums([sums for sums, _ in figures], rows, resamples, seed)
     return [
-        basic_interval(value, draws, level, sums.least, sums.largest)
+        basic_interval(value, draws, level, sums.least, sums.largest, stretch)
         for (sums, value), draws in zip(figures, every, strict=True)
     ]
 
 
-def basic_interval(value: float, draws: Floats, level: float, least: float, largest: float) -> Interval:
-    """Return the basic interval of a figure by its draws, clipped to its range."""
+def basic_interval(
+    value: float, draws: Floats, level: float, least: float, largest: float, stretch: float = 1.0
+) -> Interval:
+    """Return the basic interval of a figure by its draws, stretched about its middle, within its range."""
     low, high = np.nanquantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    if stretch != 1:
+        middle = np.nanmedian(draws)
+        low, high = (middle + stretch * (end - middle) for end in (low, high))
     return Interval(value, max(float(2 * value - high), least), min(float(2 * value - low), largest), level)
+
+
+def _counted(rows: int, weights: Floats | None) -> float:
+    """Return the number of rows, or of rows of equal weight that say as much."""
+    return rows if weights is None else effective_rows(weights)
 
 
 def _counts(size: int, generator: np.random.Generator) -> Floats:
@@ -227,7 +263,9 @@ def draws_of_sums(figures: Sequence[Sums], rows: int, resamples: int, seed: int)
     parts = np.cumsum([sums.width for sums in figures])[:-1]
 
     def figures_of(drawn: Floats) -> list[Floats]:
-        return [sums.figure(part) for sums, part in zip(figures, np.split(drawn, parts, axis=1), strict=True)]
+        every = zip(figures, np.split(drawn, parts, axis=1), strict=True)
+        with np.errstate(divide="ignore", invalid="ignore"):  # a draw of rows of weight 0 alone is NaN
+            return [sums.figure(part) for sums, part in every]
 
     if of_groups.shape[1] <= _FEW_SUMS:
         drawn = np.empty((resamples, of_groups.shape[1]))

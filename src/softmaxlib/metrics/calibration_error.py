@@ -72,7 +72,7 @@ def calibration_error(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
         "top_label": p is the highest probability of the row, and y is 1 where that class is the true one.

@@ -11,6 +11,7 @@ from .._arrays import Array
 from .._checks import LARGEST_REPETITIONS, RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
+from .._text import brief_repr
 from .._underflow import underflow_is_zero
 from ._bins import BinSums, bin_index, top_label_sums
 from ._weighted_draws import WeightedCells
@@ -47,6 +48,8 @@ class CalibrationTest(NamedTuple):
     p_value: float
     expected: float
     null: Floats
+
+    __repr__ = brief_repr
 
 
 def judged_by_chance(value: float, null: Floats) -> CalibrationTest:
@@ -85,7 +88,7 @@ def calibration_test(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     scope, norm, binning, n_bins, debiased
         As in `calibration_error`.

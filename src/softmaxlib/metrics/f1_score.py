@@ -32,7 +32,7 @@ def f1_score(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         As in `precision`.

@@ -36,7 +36,7 @@ def matthews_correlation(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     class_names : sequence of str, optional
         One name per class, in the order of the columns, for labels that are names. By default those of a

@@ -31,7 +31,7 @@ def precision(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     average : {"binary", "macro", "micro", "weighted"}, default "binary"
         "binary" is the figure of class 1, for two classes. "macro" is the mean over the classes that occur in

@@ -73,7 +73,7 @@ def reliability_curve(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     class_index : int, optional
         The class whose probability is judged against the rest. By default, the most likely class of each

@@ -107,7 +107,7 @@ def risk_coverage_curve(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     score : str or array of float, shape (rows,), default "maximum_probability"
         The name of a score of `doubt`, or your own: one number per row, larger for more doubt.

@@ -47,7 +47,7 @@ def roc_auc(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     multi_class : {"ovr", "ovo"}, default "ovr"
         With more than two classes, "ovr" takes the area of each class against the rest. "ovo" takes each pair

@@ -44,7 +44,7 @@ def smooth_calibration_error(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     scope : {"top_label", "classwise"}, default "top_label"
         As in `calibration_error`; "classwise" is the mean over the classes.

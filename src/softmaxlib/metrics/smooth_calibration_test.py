@@ -40,7 +40,7 @@ def smooth_calibration_test(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     simulations : int, default 1000
         Number of draws.

@@ -14,7 +14,7 @@ from .._underflow import underflow_is_zero
 from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from ._decided_rows import DecidedRows, DecisionArrays
 from ._exact_sums import ExactSums
-from ._tally_groups import LARGEST_GROUPS, add_to_groups, check_group_count, check_group_names
+from ._tally_groups import LARGEST_GROUPS, MISSING, add_to_groups, check_group_count, check_group_names
 from ._tally_names import Names, checked_names, decoded_names, joined_names
 from ._tally_result import result_of_sums
 from ._tally_settings import TallySettings
@@ -85,7 +85,8 @@ class Tally:
     - The interval of the calibration error is a bootstrap too, but its weights are normal, of mean 1 and
       variance 1. Then the sums of a bin are normal, with covariances that are exact sums over its rows, and
       no row is drawn by itself. The intervals of the Brier score and of the mean cost are those of the normal
-      law with the exact error. All hold as often as those of `bootstrap_interval`.
+      law with the exact error. With weights, all three are stretched as those of `bootstrap_interval`, by
+      :math:`\sum w^2 / \max w^2 - 1` degrees of freedom, which are never more. So they hold as often.
     - `smooth_calibration_error` puts probabilities into cells, and the tally has the exact sums of these
       cells. So the figure is the same but for the rounding of sums.
     - Mistakes are ordered by probability, then by loss, classes and name, in place of the order of the rows.
@@ -186,7 +187,8 @@ class Tally:
         sample_weight : array, shape (rows,), optional
             How often each row counts: 0, or 1e-100 to 1e100. All rows of a batch may have weight 0.
         groups : array of str or int, shape (rows,), optional
-            The group of each row, for results of each group as well.
+            The group of each row, for results of each group as well. Rows without one are together in
+            ``(missing)``.
         decision : Decision, optional
             What a rule or a policy decided on these rows.
         cost : array, shape (rows,), optional
@@ -205,6 +207,8 @@ class Tally:
         ------
         InvalidInputError
             For what breaks a rule of `softmaxlib.metrics`. The tally is then as it was.
+        UnsupportedTypeError
+            For groups that are neither texts nor whole numbers.
         """
         settings, values, class_names = self._settings, as_numpy(logits, "logits"), self._class_names
         if class_names is not None:
@@ -231,13 +235,14 @@ class Tally:
             raise InvalidInputError("cost is what a decision cost, and there is none; pass decision= too")
         if not counts:
             return self
-        counted = names if names is None or weights is None else names[weights > 0]
-        found = () if counted is None else dict.fromkeys(counted.tolist())
-        check_group_count(self._groups, found)
+        parts: dict[str, npt.NDArray[np.bool_]] = {}
+        if names is not None:
+            found = np.unique(names.place if weights is None else names.place[weights > 0])
+            parts = {names.names[number]: names.place == number for number in found.tolist()}
+            check_group_count(self._groups, parts)
         self._class_names = class_names or classes_of_columns(logits)
         self.add(seen, made, row_ids=ids)
-        for name in found:
-            some = names == name
+        for name, some in parts.items():
             part = None if made is None else made.part(some)
             self._group(name).add(seen.part(some), part, is_group=True)
         return self
@@ -331,7 +336,8 @@ class Tally:
         return self._result(self._class_names)
 
     def _result(self, class_names: Names) -> TallyResult:
-        groups = {name: self._groups[name] for name in sorted(self._groups) if self._groups[name].rows}
+        found = sorted(self._groups, key=lambda name: (name == MISSING, name))
+        groups = {name: self._groups[name] for name in found if self._groups[name].rows}
         return result_of_sums(
             self._sums,
             rows=self.rows,

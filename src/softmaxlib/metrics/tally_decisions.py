@@ -13,7 +13,7 @@ from ._exact_sums import ExactSums
 from ._tally_sums import Sums, standard_error
 from ._tally_surplus import SURPLUS_SUMS, Surplus, add_surplus, by_sign, surplus_of_tally
 from .cell_quantiles import LARGEST_CELL, cells_of_doubts
-from .normal_mean import normal_interval
+from .normal_mean import normal_interval, stretch_by_degrees
 from .predictions import Floats
 from .shares import WeightedShare, at_least, clopper_pearson, share_of_sums
 
@@ -238,8 +238,8 @@ def add_decisions(sums: Sums, made: DecidedRows, labels: IntArray, weights: Floa
             add_surplus(sums[_OF_SURPLUS], made.cost - made.expected, weights)
 
 
-def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
-    """Return what was decided; None where no row came with a decision."""
+def decisions_of_tally(sums: Sums, classes: int, heaviest: float) -> TallyDecisions | None:
+    """Return what was decided, on rows of no larger weight; None where no row came with a decision."""
     of_all = sums[_OF_DECISIONS]
     weight, costed, expecting, of_sets = (of_all.exact(key) for key in (_ROWS, _COSTED, _EXPECTING, _SETS))
     if not weight:
@@ -249,7 +249,9 @@ def decisions_of_tally(sums: Sums, classes: int) -> TallyDecisions | None:
         mean = _total_cost(sums) / costed
         mixed = _signed(of_all, _COST_OF_SQUARES)
         error = standard_error(mean, costed, of_all.exact(_COST_SQUARES), mixed, of_all.exact(_SQUARED))
-        interval = normal_interval(float(mean), error, int(of_all.exact(_COST_ROWS)))
+        rows = int(of_all.exact(_COST_ROWS))
+        stretch = stretch_by_degrees(float(of_all.exact(_COST_SQUARES)) / heaviest**2, rows)
+        interval = normal_interval(float(mean), error, rows, stretch=stretch)
     if expecting:
         expected = float(_signed(of_all, _EXPECTED) / expecting)
     if of_all.exact(_COSTED_WITHOUT):

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .._checks import check_share
+from .._checks.weights import describe_few_counted
+from .._text import brief_repr
+from ._undefined import warn_of_figure
 from .calibration_test import CalibrationTest
 from .cell_quantiles import CellQuantiles, needed_weight
 from .class_calibration_test import ClassCalibrationTest
@@ -18,7 +21,7 @@ from .tally_mistakes import TallyMistake
 from .threshold_curves import PrecisionRecallCurve, RocCurve
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TallyResult:
     """The results of a `Tally` on the rows so far.
 
@@ -52,11 +55,6 @@ class TallyResult:
         probability.
     confusion : dict of (int, int) to float
         The weight of the rows of each true class that are taken for each class, where there are any.
-    aurc : float
-        Area under the risk-coverage curve, the rows of a cell of doubt taken as equal. It depends on the
-        number of rows, which weights count.
-    aurc_bounds : tuple of float
-        What `metrics.aurc` gives lies between these: all mistakes of a cell last, and all first.
     risk_coverage : RiskCoverageCurve
         A point for each cell of doubt that has rows; its doubt is the largest of the cell. Each point is one
         of the exact curve. A cell is 1/64 of an octave: at most 1.6% wide.
@@ -122,8 +120,8 @@ class TallyResult:
     class_predicted: Floats
     class_probability: Floats
     confusion: dict[tuple[int, int], float]
-    aurc: float
-    aurc_bounds: tuple[float, float]
+    _aurc: float
+    _aurc_bounds: tuple[float, float]
     risk_coverage: RiskCoverageCurve
     doubt: CellQuantiles
     true_score: CellQuantiles
@@ -142,6 +140,31 @@ class TallyResult:
     groups: dict[str, "TallyResult"] = field(default_factory=dict)
     differences: tuple[GroupDifference, ...] = ()
     class_names: tuple[str, ...] | None = None
+
+    __repr__ = brief_repr
+
+    @property
+    def aurc(self) -> float:
+        """Area under the risk-coverage curve, the rows of a cell of doubt taken as equal.
+
+        It depends on the number of rows, which weights count, and warns if they count far fewer.
+        """
+        self._warn_of_few_counted("aurc")
+        return self._aurc
+
+    @property
+    def aurc_bounds(self) -> tuple[float, float]:
+        """What `metrics.aurc` gives lies between these: all mistakes of a cell last, and all first.
+
+        They depend on the number of rows as `aurc` does.
+        """
+        self._warn_of_few_counted("aurc_bounds")
+        return self._aurc_bounds
+
+    def _warn_of_few_counted(self, figure: str) -> None:
+        message = describe_few_counted(self.weight, self.rows, figure)
+        if message is not None:
+            warn_of_figure(message)
 
     def conformal_threshold(self, alpha: float) -> float:
         """Return a threshold on 1 - p under which sets miss the truth with probability `alpha` at most.

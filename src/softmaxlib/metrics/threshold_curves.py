@@ -84,7 +84,7 @@ def roc_curve(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     class_index : int, default 1
         The class that is told from the others; with two classes the second.
@@ -146,7 +146,7 @@ def precision_recall_curve(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     class_index : int, default 1
         The class that is told from the others; with two classes the second.
@@ -205,7 +205,7 @@ def cost_threshold_curve(
     ----------
     logits : array, shape (rows, classes)
         Logits, or probabilities when `probabilities` is true.
-    labels : array of int, shape (rows,)
+    labels : array_like of int or str, shape (rows,)
         The true class of each row.
     false_positive, false_negative : float
         What it costs to take a row for the class that is not of it, and to miss a row of the class.

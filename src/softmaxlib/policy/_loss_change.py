@@ -14,7 +14,12 @@ _MOST_ROWS_DRAWN = 10**9  # what NumPy's hypergeometric law takes
 
 
 def loss_change(
-    then: Figures, losses_then: LossCounts | None, now: Figures, losses_now: LossCounts | None, draws: int
+    then: Figures,
+    losses_then: LossCounts | None,
+    now: Figures,
+    losses_now: LossCounts | None,
+    draws: int,
+    counted: tuple[float, float] | None = None,
 ) -> tuple[float, float]:
     """Return the p-value of a larger log loss, and the least that such rows can reach.
 
@@ -26,10 +31,13 @@ def loss_change(
 
     Weighted rows can't be exchanged, and a policy that was fitted with weights, or that an earlier version
     saved, has no losses to draw from. There the mean is taken for normal, with the larger of the errors that
-    the two samples have by themselves and together.
+    the two samples have by themselves and together. `counted` says how many rows of equal weight each is
+    worth, by default as many as it has: if a few heavy rows have about the same loss, only the spread of both
+    samples together shows how little they say.
     """
     if losses_then is None or losses_now is None or then.rows + now.rows >= _MOST_ROWS_DRAWN:
-        return _normal_p_value(then, now), 0.0 if min(then.rows, now.rows) >= LEAST_ROWS else 1.0
+        counted = (then.rows, now.rows) if counted is None else counted
+        return _normal_p_value(then, now, counted), 0.0 if min(then.rows, now.rows) >= LEAST_ROWS else 1.0
     cells = np.union1d(losses_then.cells, losses_now.cells)
     counts = np.zeros((2, cells.size), dtype=np.int64)
     for row, losses in zip(counts, (losses_then, losses_now), strict=True):
@@ -74,15 +82,14 @@ def _standardised(of_new: IntArray, pooled: IntArray, value: FloatArray) -> Floa
     return (means[0] - means[1]) / np.sqrt(np.maximum(np.minimum(apart, together), least))
 
 
-def _normal_p_value(then: Figures, now: Figures) -> float:
+def _normal_p_value(then: Figures, now: Figures, counted: tuple[float, float]) -> float:
     from scipy.special import ndtr
 
     difference = now.log_loss - then.log_loss
-    variance = [one.log_loss_error**2 * one.rows for one in (then, now)]
-    rows = then.rows + now.rows
-    pooled = (variance[0] * then.rows + variance[1] * now.rows) / rows
-    pooled += then.rows * now.rows * (difference / rows) ** 2
-    error = max(
-        np.hypot(then.log_loss_error, now.log_loss_error), np.sqrt(pooled * (1 / then.rows + 1 / now.rows))
-    )
+    first, second = counted
+    rows = first + second
+    pooled = ((first * then.log_loss_error) ** 2 + (second * now.log_loss_error) ** 2) / rows
+    pooled += first * second * (difference / rows) ** 2
+    together = np.sqrt(pooled * (1 / first + 1 / second))
+    error = max(np.hypot(then.log_loss_error, now.log_loss_error), together)
     return float(ndtr(-difference / error)) if error > 0 else 1.0

@@ -9,7 +9,7 @@ from ..decisions import Outcomes, Promise, Rule
 from ..metrics._laws import hypergeometric_tail
 from ..metrics.holm import holm_adjusted
 from ..metrics.predictions import Predictions
-from ..metrics.shares import WeightedShare, weighted_share
+from ..metrics.shares import WeightedShare, effective_rows, weighted_share
 from ..metrics.simulation import draws_for
 from ._calibration_change import calibration_change
 from ._loss_change import loss_change
@@ -106,9 +106,10 @@ class Audit:
 
 
 class Seen(NamedTuple):
-    """The drift between the fit and the rows of an audit."""
+    """The drift between the fit and the rows of an audit, worth `counted` rows of equal weight."""
 
     figures: Figures
+    counted: float
     reliability: Reliability
     losses: LossCounts | None
     aside: WeightedShare
@@ -126,6 +127,7 @@ def audit_rows(
     draws, weights = draws_for(significance), outcomes.sample_weight
     seen = Seen(
         figures,
+        figures.rows if weights is None else effective_rows(weights),
         Reliability.of(calibrated, record.reliability.edges),
         LossCounts.of(calibrated) if weights is None else None,
         weighted_share(outcomes.decision.abstained, weights),
@@ -154,7 +156,8 @@ def audit_sums(
     losses = None if sums.is_weighted else LossCounts.from_dense(known.losses)
     reliability = known.reliability.reliability(record.reliability.edges, sums.is_weighted)
     aside = known.aside.share(sums.is_weighted)
-    seen = Seen(known.figures.figures_of_rows(), reliability, losses, aside)
+    counted = float(known.aside.total**2 / known.aside.squares)
+    seen = Seen(known.figures.figures_of_rows(), counted, reliability, losses, aside)
     if of_sample is None:
         promises = rule.promises_of_sums(sums.promises, sums.is_weighted, sums.class_names, draws)
         return audit_seen(record, seen, promises, significance)
@@ -213,7 +216,7 @@ def _drift(record: FitRecord, seen: Seen, draws: int) -> Iterator[Promise]:
         "log loss",
         then.log_loss,
         now.log_loss,
-        *loss_change(then, record.losses, now, seen.losses, draws),
+        *loss_change(then, record.losses, now, seen.losses, draws, (record.count(then.rows), seen.counted)),
         f"the log loss is {now.log_loss:.4f}, and was {then.log_loss:.4f} at the fit",
     )
     share = seen.aside

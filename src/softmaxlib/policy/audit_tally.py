@@ -194,6 +194,7 @@ class AuditTally:
         losses = self._sums[_OF_LOSSES].array(LossCounts.CELLS)
         seen = Seen(
             Figures.of_tally(result),
+            result.effective_rows,
             of_bins.reliability(self._edges, is_weighted),
             None if is_weighted else LossCounts.from_dense(losses),
             ShareSums(total, hits, square, hit_square, rows, hit_rows).share(is_weighted),

@@ -276,10 +276,10 @@ class Policy(DecidingPolicy):
         A policy saved by an earlier version has no losses. Its log loss is compared by a z-test, with the
         larger of the separate and the pooled standard error.
 
-        With weights every figure is weighted, and each test uses the effective number of rows: p (1 - p) /
-        variance for a share p (Korn, Graubard), and (sum w)^2 / sum w^2 otherwise (Kish). These tests are
-        close to their level, but not exact. The log loss of weighted rows is compared by the z-test. For the
-        cost, the true class of each row is drawn once, for any weight.
+        With weights every figure is weighted, and each test uses the effective number of rows: (sum w)^2 /
+        sum w^2 (Kish), or p (1 - p) / variance for a share p where that is less (Korn, Graubard). These tests
+        are not exact, but reject a little less often than their level. The log loss of weighted rows is
+        compared by the z-test. For the cost, the true class of each row is drawn once, for any weight.
 
         There can be too few rows for a test. A cost needs 30 rows, and another promise as many as could
         reject it if all of them contradicted it. Such a promise is neither rejected nor counted, and is

@@ -189,7 +189,9 @@ def _risk(values: _Values, weights: Weights | None) -> Measured | None:
 def _calibration_error(rows: Predictions, value: float, seed: int) -> Measured:
     if len(rows.labels) < LEAST_ROWS:
         return Measured(value, np.nan, np.nan)
-    (found,) = intervals_of_sums([(SUMS[calibration_error](rows), value)], len(rows.labels), seed=seed)
+    (found,) = intervals_of_sums(
+        [(SUMS[calibration_error](rows), value)], len(rows.labels), seed=seed, weights=rows.weights
+    )
     return Measured(value, found.lower, found.upper)
 
 

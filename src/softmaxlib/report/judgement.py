@@ -100,7 +100,7 @@ class Judgement:
 def brier_intervals(of_rows: Sequence[Predictions], seed: int) -> list[Interval]:
     """Return the interval of the Brier score of several predictions of the same rows; NaN for too few."""
     scores = [(SUMS[brier_score](one), one.mean(one.figure("brier_score"))) for one in of_rows]
-    found = intervals_of_sums(scores, len(of_rows[0].labels), seed=seed)
+    found = intervals_of_sums(scores, len(of_rows[0].labels), seed=seed, weights=of_rows[0].weights)
     if effective_rows(of_rows[0].weights) >= LEAST_ROWS:
         return found
     return [one._replace(lower=np.nan, upper=np.nan) for one in found]
