@@ -42,3 +42,37 @@ def test_float32_is_rounded_once():
 
 def test_empty_axis():
     assert normalize(np.zeros((0, 3)), axis=0).shape == (0, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.longdouble])
+def test_the_sum_of_large_finite_numbers_does_not_overflow(dtype):
+    largest = np.finfo(dtype).max
+    np.testing.assert_array_equal(normalize(np.array([largest, largest], dtype)), [0.5, 0.5])
+    small = 1 / largest / 2
+    np.testing.assert_array_equal(
+        normalize(np.array([largest, 1, largest, 1], dtype)), np.array([0.5, small, 0.5, small], dtype)
+    )
+    mixed = np.array([largest, largest / 2, largest / 2, -largest], dtype)
+    np.testing.assert_array_equal(normalize(mixed), [1, 0.5, 0.5, -1])
+    where = np.array([True, False, True, True])
+    masked = normalize(mixed / 2, where=where)
+    np.testing.assert_allclose(masked, [2, 0, 1, -2], rtol=2 * float(np.finfo(dtype).eps))
+    rows = np.array([[largest, largest], [1, 3]], dtype)
+    np.testing.assert_array_equal(normalize(rows), [[0.5, 0.5], [0.25, 0.75]])
+    np.testing.assert_array_equal(normalize(np.array([np.inf, 1], dtype)), [np.nan, 0])
+
+
+@pytest.mark.parametrize("library", ["torch", "jax.numpy", "array_api_strict"])
+def test_the_sum_of_large_finite_numbers_of_another_library_does_not_overflow(library):
+    namespace = pytest.importorskip(library)
+    x = namespace.asarray([3e38, 3e38, 1e-10], dtype=namespace.float32)
+    np.testing.assert_array_equal(np.asarray(normalize(x)), [0.5, 0.5, 0])
+
+
+def test_the_gradient_of_large_finite_numbers_is_that_of_their_ratios():
+    torch = pytest.importorskip("torch")
+    x = torch.tensor([3e38, 1e38, 2e38], requires_grad=True)
+    (found,) = torch.autograd.grad(normalize(x)[0], x)
+    wide = x.detach().double()
+    expected = (torch.tensor([1.0, 0.0, 0.0]).double() - wide[0] / wide.sum()) / wide.sum()
+    torch.testing.assert_close(found.double(), expected, rtol=1e-5, atol=1e-45)

@@ -109,3 +109,13 @@ def test_the_hessian_where_a_probability_is_0_is_its_limit(focal_gamma):
         return jax.jacrev(jax.grad(loss))(rows)
 
     np.testing.assert_allclose(hessian(-jnp.inf), hessian(-600.0), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("loss", [ours.cross_entropy, ours.sigmoid_cross_entropy])
+def test_the_mean_of_large_finite_losses_is_finite(loss):
+    x = jnp.array([[3e38, 0.0], [3e38, 0.0]], jnp.float32)
+    target = jnp.array([[0.0, 1.0]] * 2, jnp.float32)
+    value, gradient = jax.value_and_grad(lambda x: loss(x, target))(x)
+    wide = getattr(softmaxlib, loss.__name__)(np.asarray(x, float), np.asarray(target))
+    np.testing.assert_allclose(value, wide, rtol=1e-6)
+    assert jnp.isfinite(gradient).all()

@@ -223,3 +223,31 @@ def test_the_same_on_another_backend(other):
     command = [sys.executable, "-m", "pytest", os.path.dirname(__file__), "-k", chosen]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.parametrize("temperature", [[1e-60, 1.0], np.array([1e-60, 1.0]), np.array([[5e-324], [1.0]])])
+def test_a_temperature_of_a_row_that_is_too_small_for_the_dtype_gives_the_limit(temperature):
+    x = np.array([[0.0, 1.0], [0.0, 1.0]], np.float32)
+    for name in ("softmax", "log_softmax"):
+        expected = getattr(softmaxlib, name)(x, temperature=np.asarray(temperature))
+        np.testing.assert_allclose(
+            numpy(getattr(ours, name)(x, temperature=temperature))[1], expected[1], 1e-6
+        )
+    np.testing.assert_array_equal(numpy(ours.softmax(x, temperature=temperature))[0], [0.0, 1.0])
+    step = ours.softmax(keras.Input((2,)), temperature=np.array([[1e-60]]))
+    assert step.shape == (None, 2)
+
+
+def test_a_small_learned_temperature_of_a_row_gives_no_nan():
+    x = np.array([[0.0, 1.0], [0.0, 1.0]], np.float32)
+    temperature = keras.Variable([1e-30, 1.0])
+    found = numpy(ops.stop_gradient(ours.softmax(x, temperature=temperature)))
+    np.testing.assert_allclose(found, [[0.0, 1.0], softmaxlib.softmax([0.0, 1.0])], rtol=1e-6)
+
+
+@pytest.mark.parametrize("focal_gamma", [0.1, 0.5, 2.0])
+def test_a_focal_loss_of_a_certain_row_is_zero(focal_gamma):
+    loss = ours.CrossEntropy(focal_gamma=focal_gamma, reduction="none")
+    x = np.array([[0.0, -95.0], [0.0, -200.0], [0.3, 0.2]], np.float32)
+    expected = softmaxlib.cross_entropy(x.astype(float), [0, 0, 0], focal_gamma=focal_gamma, reduction="none")
+    np.testing.assert_allclose(numpy(loss([0, 0, 0], x)), expected, rtol=1e-6, atol=1e-37)

@@ -13,7 +13,7 @@ from keras import ops
 
 import softmaxlib
 import softmaxlib.keras as ours
-from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning
+from softmaxlib.errors import InvalidInputError, SoftmaxlibWarning, UnsupportedTypeError
 from softmaxlib.keras._missing import explain_missing
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array:DeprecationWarning")
@@ -193,3 +193,45 @@ def test_the_import_without_a_backend_says_so(tmp_path):
     )
     assert "the backend that Keras is set to, tensorflow, is not installed" in done.stdout, done.stderr
     assert "KERAS_BACKEND=" in done.stdout
+
+
+MASKED = np.ma.masked_array(np.ones((2, 2), np.float32), mask=[[0, 1], [0, 0]])
+PLAIN = np.ones((2, 2), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda: ours.softmax(MASKED), "x"),
+        (lambda: ours.log_softmax(MASKED), "x"),
+        (lambda: ours.logsumexp(MASKED), "x"),
+        (lambda: ours.softmax(PLAIN, where=MASKED > 0), "where"),
+        (lambda: ours.softmax(PLAIN, temperature=MASKED[:, 0]), "temperature"),
+        (lambda: ours.CrossEntropy()([1, 0], MASKED), "y_pred"),
+        (lambda: ours.CrossEntropy()(np.ma.masked_array([1, 0], mask=[0, 1]), PLAIN), "y_true"),
+        (lambda: ours.CrossEntropy()([1, 0], PLAIN, np.ma.masked_array([1.0, 0.0])), "sample_weight"),
+        (lambda: ours.SigmoidCrossEntropy()(PLAIN, MASKED), "y_pred"),
+        (lambda: ours.SigmoidCrossEntropy()(MASKED, PLAIN), "y_true"),
+    ],
+)
+def test_mistake_a_masked_array_whose_mask_would_be_lost(call, name):
+    with pytest.raises(
+        UnsupportedTypeError, match=rf"{name} must not be a masked array here; pass {name}.data"
+    ):
+        call()
+
+
+@pytest.mark.parametrize("where", [[1.0, 0.0], [1, 0], np.array([np.nan, 1.0])])
+def test_mistake_a_mask_that_is_not_bool(where):
+    with pytest.raises(
+        UnsupportedTypeError, match=r"where must be a bool mask \(True takes part\), got dtype"
+    ):
+        ours.softmax(PLAIN, where=where)
+    with pytest.raises(UnsupportedTypeError, match="where must be a bool mask"):
+        ours.softmax(keras.Input((2,)), where=where)
+
+
+@pytest.mark.parametrize("labels", [np.eye(2, dtype=bool), np.array([True, False])])
+def test_mistake_labels_that_are_bools(labels):
+    with pytest.raises(UnsupportedTypeError, match="y_true must be numbers, got dtype bool"):
+        ours.CrossEntropy()(labels, PLAIN)

@@ -271,3 +271,19 @@ def test_the_largest_and_smallest_weights_only_scale_the_results(power, options)
     same = cross_entropy_grad(logits, label, class_weight=np.ldexp(weight, power), **options)
     assert same.loss == mean.loss
     np.testing.assert_array_max_ulp(same.grad, mean.grad, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "longdouble"])
+def test_the_mean_of_large_finite_losses_is_finite(dtype):
+    largest = 0.7 * np.finfo(dtype).max
+    logits = np.array([[largest, 0]] * 3, dtype)
+    for target in ([1, 1, 1], [[0.0, 1.0]] * 3):
+        found = cross_entropy_grad(logits, target)
+        np.testing.assert_allclose(found.loss, logits[0, 0], rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_allclose(found.grad, [[1 / 3, -1 / 3]] * 3, rtol=1e-6)
+        assert cross_entropy(logits, target) == found.loss
+    weighted = cross_entropy(logits, [1, 0, 1], class_weight=[0.25, 0.75])
+    np.testing.assert_allclose(weighted / logits[0, 0], 6 / 7, rtol=1e-6)
+    with np.errstate(over="ignore"):
+        assert cross_entropy(logits, [1, 1, 1], reduction="sum") == np.inf
+    assert cross_entropy(np.array([[0, -np.inf], [0, 0]], dtype), [1, 1]) == np.inf

@@ -304,3 +304,13 @@ def test_types_that_are_refused() -> None:
 def test_the_table_of_bounds_is_complete() -> None:
     functions = ("sigmoid_cross_entropy", "sigmoid_cross_entropy_grad")
     assert [(b.function, b.dtype) for b in LOSS_BOUNDS] == [(f, d) for f in functions for d in DTYPES]
+
+
+def test_the_mean_of_large_finite_losses_is_finite():
+    for size in (2, 200_000):  # in several blocks
+        found = softmaxlib.sigmoid_cross_entropy_grad(np.full(size, 1.2e308), np.zeros(size))
+        assert found.loss == 1.2e308
+        np.testing.assert_array_equal(found.grad, np.full(size, 1 / size))
+    assert softmaxlib.sigmoid_cross_entropy(np.array([np.inf, 0.0]), np.zeros(2)) == np.inf
+    total = softmaxlib.sigmoid_cross_entropy(np.full(2, 1.2e308), np.zeros(2), reduction="sum")
+    assert total == np.inf

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from softmaxlib.sampling import Chain, sample
+from softmaxlib.sampling import Chain, FrequencyPenalty, TopNSigma, sample
 
 ROWS, VOCABULARY = 100_000, 16
 OPTIONS = [
@@ -128,3 +128,17 @@ def test_extreme_logits_are_never_nan():
         assert drawn.token == 0
         assert np.isfinite(drawn.processed_logprob)
     assert set(sample(np.array([largest, largest]), seed=np.arange(50), position=0).token) == {0, 1}
+
+
+def test_a_row_without_a_penalty_does_not_depend_on_the_penalties_of_others():
+    logits = 3 * np.random.default_rng(17).standard_normal((600, 50)).astype(np.float32)
+    strength = np.tile([0.0, 0.5, 0.0], 200)
+    seed, drawing = np.arange(600), {"position": 0, "history": [1, 2]}
+    together = Chain(FrequencyPenalty(strength), TopNSigma(2.0)).sample(logits, seed=seed, **drawing)
+    for chosen, alone in (
+        (strength == 0, Chain(FrequencyPenalty(0.0), TopNSigma(2.0))),
+        (strength > 0, Chain(FrequencyPenalty(0.5), TopNSigma(2.0))),
+    ):
+        apart = alone.sample(logits[chosen], seed=seed[chosen], **drawing)
+        for found, wanted in zip(together, apart, strict=True):
+            np.testing.assert_array_equal(found[chosen], wanted)

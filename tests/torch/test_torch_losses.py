@@ -15,7 +15,8 @@ from torch.utils.checkpoint import checkpoint
 
 import softmaxlib
 import softmaxlib.torch as ours
-from softmaxlib.errors import UnsupportedTypeError
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
+from softmaxlib.torch import _loss_operators
 
 pytestmark = pytest.mark.usefixtures("each_fast_path")
 
@@ -268,3 +269,69 @@ def test_the_layer_takes_its_options_once():
     torch.testing.assert_close(layer(input, target), expected, rtol=0, atol=0)
     assert list(layer.state_dict()) == ["class_weight"]
     assert "label_smoothing=0.1" in repr(layer)
+
+
+def test_the_gradient_by_class_weights_comes_without_a_warning_of_pytorch():
+    input, target = problem(3)
+    weight = torch.tensor([0.5, 2.0, 1.0, 3.0], dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(ours.cross_entropy(input, target, weight), weight)
+    losses = F.cross_entropy(input, target, reduction="none")
+    mean = F.cross_entropy(input, target, weight.detach())
+    of_class = F.one_hot(target, 4).double()
+    expected = (losses - mean) @ of_class / (of_class @ weight.detach()).sum()
+    torch.testing.assert_close(gradient, expected, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
+@pytest.mark.parametrize("options", OPTIONS[:2])
+def test_a_one_hot_target_of_integers_is_the_labels(dtype, options):
+    input, target = problem(5, dtype=dtype)
+    outcomes = []
+    for given in (F.one_hot(target, 4), F.one_hot(target, 4).to(dtype)):
+        leaf = input.clone().requires_grad_()
+        loss = ours.cross_entropy(leaf, given, **options)
+        (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
+        outcomes.append([loss, gradient, *torch.autograd.grad(gradient.square().sum(), leaf)])
+    for found, wanted in zip(*outcomes, strict=True):
+        assert torch.equal(found, wanted)
+    assert outcomes[0][0].item() == ours.cross_entropy(input, target, **options).item()
+    with pytest.raises(InvalidInputError, match="ignore_index needs class indices"):
+        ours.cross_entropy(input, F.one_hot(target, 4), ignore_index=3)
+
+
+@pytest.mark.parametrize("name", ["focal_gamma", "label_smoothing", "z_loss"])
+@pytest.mark.parametrize("value", [0.0, 0.5])
+@pytest.mark.parametrize("requires_grad", [False, True])
+def test_an_option_that_would_lose_its_gradient_is_refused(name, value, requires_grad):
+    input, target = problem(5)
+    learned = torch.tensor(value, requires_grad=True)
+    words = f"{name} is a constant, got a tensor that requires a gradient, .* pass {name}.item()"
+    for function in (ours.cross_entropy, softmaxlib.cross_entropy):
+        with pytest.raises(UnsupportedTypeError, match=words):
+            function(input.requires_grad_(requires_grad), target, **{name: learned})
+        found = function(input, target, **{name: learned.detach()})
+        assert found.item() == function(input, target, **{name: value}).item()
+        with pytest.raises(UnsupportedTypeError, match=f"{name} must be one real number, got True"):
+            function(input, target, **{name: True})
+
+
+def test_one_number_of_a_function_that_would_lose_its_gradient_is_refused():
+    learned, x = torch.tensor(2.0, requires_grad=True), torch.zeros(2, 3)
+    for call, name in (
+        (lambda: softmaxlib.softcap(x, learned), "cap"),
+        (lambda: ours.sigmoid_cross_entropy(x, x, focal_gamma=learned), "focal_gamma"),
+        (lambda: ours.linear_cross_entropy(x, x, torch.tensor([0, 1]), softcap=learned), "softcap"),
+    ):
+        with pytest.raises(UnsupportedTypeError, match=f"{name} is a constant, got a tensor that requires"):
+            call()
+
+
+def test_the_mean_of_large_finite_losses_is_finite_in_every_arithmetic():
+    input = torch.tensor([[3e38, 0.0], [3e38, 0.0]])
+    target = torch.tensor([1, 1])
+    assert ours.cross_entropy(input, target).item() == input[0, 0].item()
+    options = (None, None, 1, 0.0, None, 0.0, 0.0, "mean")
+    leaf = input.requires_grad_()
+    loss = _loss_operators.cross_entropy_generic(leaf, target, *options)
+    assert loss.item() == input[0, 0].item()
+    np.testing.assert_array_equal(torch.autograd.grad(loss, leaf)[0], [[0.5, -0.5], [0.5, -0.5]])

@@ -17,9 +17,18 @@ _REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum", "none")
 
 
 def check_real(value: float, name: str) -> float:
-    """Check and return a real number, as a float."""
+    """Check and return a real number, as a float. True is no number, nor is a tensor that is learned."""
+    if type(value) is float:
+        return value
     if isinstance(value, (str, bytes)):
         raise UnsupportedTypeError(f"{name} must be one real number, got {value!r}; convert it with float()")
+    if isinstance(value, bool | np.bool_):
+        raise UnsupportedTypeError(f"{name} must be one real number, got {value}; write 1.0 or 0.0")
+    if getattr(value, "requires_grad", False):
+        raise UnsupportedTypeError(
+            f"{name} is a constant, got a tensor that requires a gradient, which it would not get; pass "
+            f"{name}.item()"
+        )
     try:
         return float(value)
     except OverflowError:

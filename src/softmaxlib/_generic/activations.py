@@ -68,6 +68,15 @@ def log_sigmoid(xp: ModuleType, x: Array, /) -> Array:
     return xp.where(x < 0, x, 0.0) - xp.log1p(xp.exp(xp.where(x < 0, x, -x)))
 
 
+def one_minus_exp(xp: ModuleType, x: Array, /) -> Array:
+    """Compute 1 - exp(x) of numbers up to 0, with derivatives that keep their digits.
+
+    Libraries compute the derivative of expm1 as its result plus 1, which is 0 far below 0.
+    """
+    near = x > -1.0
+    return xp.where(near, -xp.expm1(xp.where(near, x, 0.0)), 1.0 - xp.exp(x))
+
+
 def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
     """Compute 1 at the largest entry (the first of equals), 0 elsewhere."""
     x = x if where is None else xp.where(where, x, -xp.inf)
@@ -77,11 +86,14 @@ def hardmax(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array 
 
 
 def normalize(xp: ModuleType, x: Array, /, *, axis: tuple[int, ...], where: Array | None = None) -> Array:
-    """Compute x / sum(x)."""
-    if where is None:
-        return x / xp.sum(x, axis=axis, keepdims=True)
-    x = xp.where(where, x, 0.0)
+    """Compute x / sum(x), of smaller numbers in the same ratios where the sum overflows."""
+    if where is not None:
+        x = xp.where(where, x, 0.0)
     total = xp.sum(x, axis=axis, keepdims=True)
+    x = x * xp.where(xp.isfinite(total), xp.ones_like(total), 2.0**-64)
+    total = xp.sum(x, axis=axis, keepdims=True)
+    if where is None:
+        return x / total
     total = xp.where(xp.any(where, axis=axis, keepdims=True), total, 1.0)
     return xp.where(where, x / total, 0.0)
 

@@ -3,8 +3,8 @@
 from types import ModuleType
 from typing import Any
 
-from .._arrays import Array, device_of
-from .activations import log_sigmoid, log_softmax, logsumexp, sigmoid
+from .._arrays import Array, device_of, stop_gradient
+from .activations import log_sigmoid, log_softmax, logsumexp, one_minus_exp, sigmoid
 from .rows import from_rows, places_along, to_rows, with_axes
 
 
@@ -15,7 +15,7 @@ def cross_entropy(
     loss, row_weight, _ = cross_entropy_terms(xp, logits, target, **options)
     if reduction == "none":
         return loss
-    return xp.sum(loss) / xp.sum(row_weight) if reduction == "mean" else xp.sum(loss)
+    return mean_of(xp, loss, xp.sum(row_weight)) if reduction == "mean" else xp.sum(loss)
 
 
 def cross_entropy_grad(
@@ -25,8 +25,18 @@ def cross_entropy_grad(
     loss, row_weight, grad = cross_entropy_terms(xp, logits, target, axis=axis, **options)
     if reduction == "none":
         return loss, grad
-    total = xp.sum(row_weight) if reduction == "mean" else 1.0
-    return xp.sum(loss) / total, xp.where(grad == 0, grad, grad / total)
+    if reduction == "sum":
+        return xp.sum(loss), grad
+    total = xp.sum(row_weight)
+    # the divisor is changed, not the quotient: where that is 0 at a minimum, its derivative is not
+    return mean_of(xp, loss, total), grad / xp.where((grad == 0) & (total == 0), 1.0, total)
+
+
+def mean_of(xp: ModuleType, losses: Array, total_weight: Array) -> Array:
+    """Compute sum(losses) / total_weight, of smaller numbers where the sum overflows."""
+    total = xp.sum(losses)
+    scale = xp.where(xp.isfinite(total), xp.ones_like(total), 2.0**-64)
+    return xp.sum(losses * scale) / total_weight / scale
 
 
 def cross_entropy_terms(
@@ -61,36 +71,73 @@ def cross_entropy_terms(
         valued = counted & xp.any(exists, axis=-1)
         x = xp.where(valued[..., None], x, 0.0)
         exists = exists | ~valued[..., None]
-    w = 1.0 if class_weight is None else class_weight
-    w = with_axes(xp, xp.asarray(w, dtype=x.dtype, device=device_of(logits)), x.ndim)
+    w = with_axes(xp, _as_weight(xp, 1.0 if class_weight is None else class_weight, logits, x.dtype), x.ndim)
     row_weight = xp.where(counted, xp.sum(w * q, axis=-1), 0.0)
     share = xp.astype(exists, x.dtype) / xp.sum(xp.astype(exists, x.dtype), axis=-1, keepdims=True)
     coefficient = w * ((1 - label_smoothing) * q + (label_smoothing * share if label_smoothing else 0.0))
     coefficient = xp.where(counted[..., None], coefficient, 0.0)
 
     log_p = log_softmax(xp, x, axis=-1, where=None if where is None else exists)
-    p, complement = xp.exp(log_p), -xp.expm1(log_p)
+    p, complement = xp.exp(log_p), one_minus_exp(xp, log_p)
     used = xp.where(coefficient == 0, 0.0, log_p)
-    terms = coefficient * complement**focal_gamma
+    terms = coefficient * _power(xp, complement, focal_gamma) if focal_gamma else coefficient
     loss = -xp.sum(
         terms * used if by_index else _times_logarithm(xp, terms, log_p, exists & (w > 0)), axis=-1
     )
-    slope = coefficient * complement**focal_gamma
+    slope = terms
     if focal_gamma:
-        certain = complement == 0
-        vanishes = (p == 0) | certain
-        finite = xp.where(vanishes, 0.0, used)  # 0 x -inf would be NaN in the derivative
-        inner = xp.where(vanishes, 0.0, p * finite)
-        steep = xp.where(certain, 0.0, xp.where(certain, 1.0, complement) ** (focal_gamma - 1))
-        slope = slope - coefficient * focal_gamma * steep * inner
+        slope = terms * (1.0 + focal_gamma * _odds_times_surprise(xp, p, complement, log_p))
+    # the slopes of the others are added up where p is near 1: pull - slope, and its derivative, lose digits
+    confident = p > 0.75
     pull = xp.sum(slope, axis=-1)
+    others = xp.sum(xp.where(confident, 0.0, slope), axis=-1)
     if z_loss:
         log_total = logsumexp(xp, x, axis=-1, where=None if where is None else exists)
         loss = loss + z_loss * row_weight * log_total**2
         pull = pull + 2 * z_loss * row_weight * log_total
-    grad = xp.where(exists & valued[..., None], (pull[..., None] - slope) * p - slope * complement, 0.0)
+        others = others + 2 * z_loss * row_weight * log_total
+    others = xp.where(confident, others[..., None], pull[..., None] - slope)
+    grad = xp.where(exists & valued[..., None], others * p - slope * complement, 0.0)
     mean_weight = row_weight if by_index else xp.ones_like(row_weight, dtype=x.dtype)
     return xp.where(valued, loss, 0.0), mean_weight, from_rows(xp, grad, logits, (axis % logits.ndim,))
+
+
+def _as_weight(xp: ModuleType, weight: Any, logits: Array, dtype: Any) -> Array:
+    """Return numbers as an array beside the logits. An array keeps its derivatives."""
+    device = device_of(logits)
+    if not hasattr(weight, "dtype"):
+        return xp.asarray(weight, dtype=dtype, device=device)
+    weight = xp.astype(weight, dtype)
+    if device is None or device_of(weight) == device:
+        return weight
+    from array_api_compat import to_device
+
+    return to_device(weight, device)
+
+
+def _power(xp: ModuleType, base: Array, exponent: float) -> Array:
+    """Compute a number from 0 to 1 to a power above 0, where no derivative by its logit overflows.
+
+    The derivative of a small power does at 0, and at the smallest numbers: they are constants here. For any
+    other number, the power is a constant times a power of a ratio, which is 1. Each derivative of that one
+    divides by the number once, and never by a power of it.
+    """
+    constant = stop_gradient(base)
+    tiny = constant < float(xp.finfo(base.dtype).smallest_normal)
+    ratio = xp.where(tiny, 1.0, base) / xp.where(tiny, 1.0, constant)
+    return constant**exponent * ratio**exponent
+
+
+def _odds_times_surprise(xp: ModuleType, p: Array, complement: Array, log_p: Array) -> Array:
+    """Compute p (-log p) / (1 - p), which grows from 0 to 1 with p. Near p = 1 it is a series in 1 - p."""
+    near = complement < 2.0**-10
+    small = xp.where(near, complement, 0.0)
+    series = xp.zeros_like(small, dtype=small.dtype)
+    for power in range(5, 0, -1):
+        series = (series + 1.0 / (power * (power + 1))) * small
+    vanishes = (p == 0) | near
+    finite = xp.where(vanishes, 0.0, log_p)  # 0 x -inf would be NaN in the derivative
+    return xp.where(near, 1.0 - series, p * -finite / xp.where(near, 1.0, complement))
 
 
 def widest_labels(xp: ModuleType, target: Array) -> Array:
@@ -142,8 +189,8 @@ def _reduce_elements(xp: ModuleType, values: Array, reduction: str, where: Array
     if reduction == "none":
         return values
     counted = xp.ones_like(values) if where is None else xp.astype(where, values.dtype)
-    total = xp.sum(values if where is None else xp.where(where, values, 0.0))
-    return total / xp.sum(counted) if reduction == "mean" else total
+    values = values if where is None else xp.where(where, values, 0.0)
+    return mean_of(xp, values, xp.sum(counted)) if reduction == "mean" else xp.sum(values)
 
 
 def sigmoid_cross_entropy_terms(

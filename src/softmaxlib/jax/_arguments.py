@@ -73,6 +73,15 @@ def known_tangent(tangent: Any) -> Any:
     return None if isinstance(tangent, SymbolicZero) else tangent
 
 
+def times_tangent(gradient: jax.Array, tangent: jax.Array, kept: jax.Array | None) -> jax.Array:
+    """Return the product. It is 0 for any tangent where nothing is kept, but not because the gradient is 0.
+
+    At a minimum the gradient is 0, and its derivative is not.
+    """
+    product = gradient * widened(tangent)
+    return product if kept is None else jnp.where(kept, product, 0.0)
+
+
 def keep_arguments_only(derivative: Any) -> Any:
     """Return the derivative, which keeps only the arguments it reads for the backward pass.
 

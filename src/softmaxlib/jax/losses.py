@@ -19,7 +19,16 @@ from .._checks import (
 )
 from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
-from ._arguments import Axis, as_array, as_floating, as_mask, keep_arguments_only, known_tangent, widened
+from ._arguments import (
+    Axis,
+    as_array,
+    as_floating,
+    as_mask,
+    keep_arguments_only,
+    known_tangent,
+    times_tangent,
+    widened,
+)
 from ._sharded_losses import losses_of_shards
 
 __all__ = ["cross_entropy"]
@@ -129,8 +138,9 @@ def reduce(loss: jax.Array, row_weight: jax.Array, reduction: str, dtype: Any) -
     """Reduce the losses of the rows."""
     if reduction == "none":
         return loss.astype(dtype)
-    total = jnp.sum(loss)
-    return (total / jnp.sum(row_weight) if reduction == "mean" else total).astype(dtype)
+    if reduction == "sum":
+        return jnp.sum(loss).astype(dtype)
+    return _generic.mean_of(jnp, loss, jnp.sum(row_weight)).astype(dtype)
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(4,))
@@ -152,7 +162,9 @@ def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
     loss, row_weight, gradient = _terms(logits, target, weight, where, options)
     slope, weight_slope = jnp.zeros_like(loss), jnp.zeros_like(row_weight)
     if moved[0] is not None:
-        slope = jnp.sum(jnp.where(gradient == 0, 0.0, gradient * widened(moved[0])), axis=options.axis)
+        slope = jnp.sum(
+            times_tangent(gradient, moved[0], _kept(logits, target, where, options)), axis=options.axis
+        )
     varied = {"target": target, "class_weight": weight}
     tangents = {name: one for name, one in zip(varied, moved[1:], strict=True) if one is not None}
     if tangents:  # the loss is plain arithmetic in targets and weights: JAX finds those derivatives itself
@@ -163,6 +175,15 @@ def _slopes(options: LossOptions, primals: Any, moved: Any) -> Any:
         )
         slope, weight_slope = slope + more, weight_slope + more_weight
     return slope, weight_slope
+
+
+def _kept(logits: Any, target: Any, where: Any, options: LossOptions) -> Any:
+    """Return True for the logits that the loss reads: those of rows that count, and of no masked class."""
+    if target.ndim == logits.ndim or options.ignore_index is None:
+        return where
+    axis: Any = options.axis  # one number
+    counted = jnp.expand_dims(target != options.ignore_index, axis)
+    return jnp.broadcast_to(counted, logits.shape) if where is None else where & counted
 
 
 def _terms(logits: Any, target: Any, class_weight: Any, where: Any, options: LossOptions) -> Any:

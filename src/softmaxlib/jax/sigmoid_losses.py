@@ -16,7 +16,15 @@ from ..losses._sigmoid_arguments import (
     check_element_weight,
     check_element_weight_shape,
 )
-from ._arguments import as_array, as_floating, as_mask, keep_arguments_only, known_tangent, widened
+from ._arguments import (
+    as_array,
+    as_floating,
+    as_mask,
+    keep_arguments_only,
+    known_tangent,
+    times_tangent,
+    widened,
+)
 from .losses import reduce
 
 __all__ = ["sigmoid_cross_entropy"]
@@ -119,7 +127,7 @@ def _slopes(options: SigmoidLossOptions, primals: Any, moved: Any) -> Any:
     loss, gradient = _terms(logits, target, weight, pos_weight, where, options)
     slope = jnp.zeros_like(loss)
     if moved[0] is not None:
-        slope = jnp.where(gradient == 0, 0.0, gradient * moved[0])
+        slope = times_tangent(gradient, moved[0], where)
     varied = {"target": target, "weight": weight, "pos_weight": pos_weight}
     tangents = {name: one for name, one in zip(varied, moved[1:], strict=True) if one is not None}
     if tangents:  # the loss is plain arithmetic in targets and weights: JAX finds those derivatives itself

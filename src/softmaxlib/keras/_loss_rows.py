@@ -8,7 +8,7 @@ from keras.src.losses.loss import reduce_weighted_values
 
 from .._arrays import known_values
 from .._checks import check_target_shape, first_place, row_shape, written_place
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from . import _namespace
 
 MEANS = ("sum_over_batch_size", "mean", "mean_with_sample_weight")
@@ -28,6 +28,8 @@ def as_target(target: Any, logits: Any, axis: int, ignore_index: int | None) -> 
     Labels may have a class axis of length 1. Lengths that are known only when a graph runs fit any other.
     """
     target = _namespace.as_tensor(target, "y_true")
+    if _namespace.standard_dtype(target.dtype) == "bool":
+        raise UnsupportedTypeError("y_true must be numbers, got dtype bool; convert it with keras.ops.cast")
     if len(target.shape) == len(logits.shape) and target.shape[axis] == 1 != logits.shape[axis]:
         target = ops.squeeze(target, axis)
     shape = tuple(logits.shape)
@@ -65,6 +67,8 @@ def check_whole_labels(labels: Any, mask: Any, classes: int) -> None:
 def reduce_rows(rows: RowLosses, sample_weight: Any, reduction: Any, *, by_class: bool) -> Any:
     """Reduce row losses as Keras does. With ``by_class``, means divide by the weights of the labels."""
     dtype = _namespace.standard_dtype(rows.losses.dtype)
+    if sample_weight is not None:
+        sample_weight = _namespace.as_tensor(sample_weight, "sample_weight")
     loss: Any = reduce_weighted_values(
         rows.losses, sample_weight=sample_weight, mask=rows.counted, reduction=reduction, dtype=dtype
     )

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from .._arrays import as_numpy
 from ..errors import UnsupportedTypeError
 
 inf = float("inf")
@@ -54,6 +55,8 @@ def asarray(values: Any, *, dtype: Any = None, device: Any = None) -> Any:
 
 def as_tensor(values: Any, name: str) -> Any:
     """Return an argument as a tensor of the backend."""
+    if isinstance(values, np.ma.MaskedArray):
+        as_numpy(values, name)  # which refuses it: as a tensor it would lose its mask
     try:
         tensor: Any = ops.convert_to_tensor(values)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
@@ -129,9 +132,9 @@ def standard_dtype(dtype: Any) -> str:
     return keras.backend.standardize_dtype(dtype)
 
 
-def as_floating(x: Any) -> tuple[Any, str]:
+def as_floating(x: Any, name: str = "x") -> tuple[Any, str]:
     """Return the tensor in a dtype to compute in, at least float32, and the dtype of the result."""
-    x = as_tensor(x, "x")
+    x = as_tensor(x, name)
     wide, dtype = floating_dtypes(x.dtype)
     return ops.cast(x, wide), dtype
 

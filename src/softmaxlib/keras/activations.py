@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 from keras.src import activations as keras_activations
 
 from .. import _generic
-from .._arrays import check_axis
+from .._arrays import as_numpy, check_axis
 from .._checks import check_known_row_numbers, check_positive, row_operand_shape
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from . import _namespace
 from ._marks import mark_probabilities
 
@@ -181,11 +182,11 @@ class LogitFunction(keras.Operation):
         shape, (_, dtype) = tuple(x.shape), _namespace.floating_dtypes(x.dtype)
         axes = check_axis(self.axis, len(shape))
         if where is not None:
-            _check_mask_shape(tuple(where.shape), shape)
+            _check_mask(where, shape)
         if isinstance(temperature, int | float):
             check_temperature(temperature)
         else:
-            step = _as_step(temperature, "temperature")
+            step = temperature if _any_step(temperature) else _of_rows(temperature)
             if not _any_step(step):
                 check_known_row_numbers(step, "temperature")
             row_operand_shape(tuple(step.shape), shape, axes, "temperature")
@@ -236,13 +237,18 @@ def _apply(definition: Any, x: Any, axis: Axis, where: Any, temperature: Any = N
 
 
 def _mask(where: Any, shape: tuple[int | None, ...]) -> Any:
-    where = ops.cast(_namespace.as_tensor(where, "where"), "bool")
-    _check_mask_shape(tuple(where.shape), shape)
+    where = _namespace.as_tensor(where, "where")
+    _check_mask(where, shape)
     return where
 
 
-def _check_mask_shape(given: tuple[int | None, ...], shape: tuple[int | None, ...]) -> None:
-    """Refuse a mask whose shape does not broadcast. A length that is not known yet fits any other."""
+def _check_mask(where: Any, shape: tuple[int | None, ...]) -> None:
+    """Refuse what is no bool or does not broadcast. A length that is not known yet fits any other."""
+    dtype, given = _namespace.standard_dtype(where.dtype), tuple(where.shape)
+    if dtype != "bool":
+        raise UnsupportedTypeError(
+            f"where must be a bool mask (True takes part), got dtype {dtype}; compare with != 0"
+        )
     pairs = zip(given[::-1], shape[::-1], strict=False)
     if len(given) > len(shape) or any(size not in (None, 1, length) for size, length in pairs if length):
         raise InvalidInputError(f"where must broadcast to the shape {shape}, got shape {given}")
@@ -252,14 +258,32 @@ def _temperature_of_rows(temperature: Any, x: Any, axes: tuple[int, ...]) -> Any
     """Return a checked number, or one per row, with length 1 on the axes of the classes."""
     if isinstance(temperature, int | float):
         return check_temperature(temperature)
-    temperature = _namespace.as_tensor(temperature, "temperature")
+    temperature = _of_rows(temperature)
     check_known_row_numbers(temperature, "temperature")
     given = tuple(temperature.shape)
     wanted = row_operand_shape(given, tuple(x.shape), axes, "temperature")
-    temperature = ops.cast(temperature, x.dtype)
+    temperature = _as_temperature(temperature, _namespace.standard_dtype(x.dtype))
     if wanted != given:
         return ops.expand_dims(temperature, sorted(axes))
     return ops.expand_dims(temperature, list(range(len(x.shape) - len(given))))
+
+
+def _of_rows(temperature: Any) -> Any:
+    """Return temperatures as a tensor; numbers as a NumPy array, because a backend might round them to 0."""
+    if isinstance(temperature, np.ndarray | np.generic | list | tuple):
+        return as_numpy(temperature, "temperature")
+    return _namespace.as_tensor(temperature, "temperature")
+
+
+def _as_temperature(temperature: Any, dtype: str) -> Any:
+    """Return checked temperatures in a dtype. None that is above 0 becomes 0."""
+    smallest = float(np.finfo(dtype).smallest_normal)
+    if isinstance(temperature, np.ndarray):
+        return ops.convert_to_tensor(np.maximum(temperature.astype(np.float64), smallest).astype(dtype))
+    if _namespace.standard_dtype(temperature.dtype) == "float64":
+        small = ops.logical_and(temperature > 0, temperature < smallest)
+        temperature = ops.where(small, smallest, temperature)
+    return ops.cast(temperature, dtype)
 
 
 def check_temperature(temperature: float) -> float:

@@ -113,7 +113,7 @@ class CrossEntropy(keras.losses.Loss):
         return ops.cast(self._rows(y_true, y_pred, None).losses, self.dtype)
 
     def _rows(self, y_true: Any, y_pred: Any, mask: Any) -> RowLosses:
-        logits, _ = _namespace.as_floating(y_pred)
+        logits, _ = _namespace.as_floating(y_pred, "y_pred")
         (axis,) = check_axis((self.axis,), len(logits.shape))
         lengths = _namespace.lengths_of(logits)
         target = as_target(y_true, logits, axis, self.options.ignore_index)

@@ -92,7 +92,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
         return ops.cast(self._losses(y_true, y_pred, None), self.dtype)
 
     def _losses(self, y_true: Any, y_pred: Any, mask: Any) -> Any:
-        logits, _ = _namespace.as_floating(y_pred)
+        logits, _ = _namespace.as_floating(y_pred, "y_pred")
         target: Any = ops.cast(_namespace.as_tensor(y_true, "y_true"), logits.dtype)
         if len(target.shape) == len(logits.shape) - 1 and logits.shape[-1] == 1:
             target = ops.expand_dims(target, -1)

@@ -99,9 +99,10 @@ def linear_cross_entropy_grad(layer: Layer) -> tuple[Array, Array, Array, Array 
     of_weight = xp.zeros_like(layer.weight)
     of_bias = xp.sum(of_weight, axis=1)
     denominator = layer.denominator()
+    divisor = xp.where(denominator == 0, 1.0, denominator)  # without a row that counts, all gradients are 0
     for features, logits, target in layer.blocks():
         loss, gradient = cross_entropy_grad(logits, target, each)
-        gradient = xp.where(gradient == 0, gradient, gradient / denominator)
+        gradient = gradient / divisor
         if layer.softcap is not None:
             gradient = gradient * (1 - (logits / layer.softcap) ** 2)
         losses.append(loss)

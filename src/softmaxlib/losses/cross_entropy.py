@@ -7,9 +7,8 @@ import numpy as np
 from .._arrays import Array, Axis, FloatArray, check_out, foreign_namespace, refuse_out
 from .._checks import check_reduction, rows_of_classes
 from .._frameworks import as_graph_node
-from .._renamed import checked_keywords
 from . import _array_api
-from ._exact_sum import exact_sum
+from ._exact_sum import exact_mean
 from ._loss_arguments import LossArguments, LossOptions, check_loss_arguments
 from ._row_losses import row_losses, row_losses_and_gradient
 
@@ -30,7 +29,6 @@ class LossAndGradient(NamedTuple):
 
 
 @as_graph_node
-@checked_keywords
 def cross_entropy(
     logits: Array,
     target: Array,
@@ -134,7 +132,6 @@ def cross_entropy(
 
 
 @as_graph_node
-@checked_keywords
 def cross_entropy_grad(
     logits: Array,
     target: Array,
@@ -212,7 +209,7 @@ def _reduce(arguments: LossArguments, losses: FloatArray, denominator: float) ->
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         if arguments.options.reduction == "none":
             return losses.reshape(arguments.row_shape).astype(arguments.dtype)
-        return np.divide(exact_sum(losses), denominator).astype(arguments.dtype)[()]
+        return exact_mean(losses, denominator).astype(arguments.dtype)[()]
 
 
 def _writable_rows(

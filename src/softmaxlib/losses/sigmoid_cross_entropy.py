@@ -7,7 +7,7 @@ from .._arrays import Array, FloatArray, check_out, foreign_namespace, refuse_ou
 from .._checks import check_reduction
 from .._frameworks import as_graph_node
 from . import _array_api_sigmoid
-from ._exact_sum import exact_sum
+from ._exact_sum import exact_mean, exact_sum
 from ._row_losses import with_format
 from ._sigmoid_arguments import (
     Index,
@@ -199,7 +199,11 @@ def _compute(arguments: SigmoidLossArguments, gradient: FloatArray | None) -> Ar
     with np.errstate(invalid="ignore", over="ignore", under="ignore"):
         if keeps:
             return losses.astype(arguments.dtype)
-        return np.divide(exact_sum(np.array(parts)), denominator).astype(arguments.dtype)[()]
+        total = exact_sum(np.array(parts))
+        if np.isinf(total) and denominator > 1:  # of all losses at once, scaled
+            every = [_compute_block(arguments, index, 1.0, None) for index in blocks(shape)]
+            return exact_mean(np.concatenate(every), denominator).astype(arguments.dtype)[()]
+        return np.divide(total, denominator).astype(arguments.dtype)[()]
 
 
 def _compute_block(

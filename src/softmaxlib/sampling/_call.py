@@ -221,10 +221,35 @@ def _sample_blocks(call: Call, before: list[Stage], inside: list[Stage]) -> Draw
         draws = order[slice(*np.searchsorted(draws_of[order], (part.start, part.stop)))]
         local = draws_of[draws] - part.start
         values = [_parameter(stage.take(part), len(scores))[local] for stage in inside[unsafe:]]
-        drawn = draw_compiled(scores, local, inside[unsafe:], values, keys.seed[draws], keys.position[draws])
-        token[draws], processed[draws] = drawn.token, drawn.processed_logprob
-        logprob[draws] = log_softmax(rows[source[part]])[local, drawn.token]
+        for chosen, which in _by_dtype(scores, local, rows.dtype):
+            some = draws[which]
+            of_stages = [one[which] for one in values]
+            drawn = draw_compiled(
+                chosen, local[which], inside[unsafe:], of_stages, keys.seed[some], keys.position[some]
+            )
+            token[some], processed[some] = drawn.token, drawn.processed_logprob
+        logprob[draws] = log_softmax(rows[source[part]])[local, token[draws]]
     return token, logprob, processed
+
+
+def _by_dtype(
+    scores: npt.NDArray[Any], row: IntArray, dtype: np.dtype[Any]
+) -> Iterator[tuple[npt.NDArray[Any], Any]]:
+    """Yield scores, and which draws are from them: those of rows that the logits' dtype holds are in it.
+
+    So a row that no stage has changed gives the same bits as without these stages.
+    """
+    if scores.dtype == dtype:
+        yield scores, slice(None)
+        return
+    with np.errstate(over="ignore"):
+        narrow = scores.astype(dtype)
+    unchanged = (narrow == scores).all(axis=-1)[row]
+    for chosen, which in ((narrow, unchanged), (scores, ~unchanged)):
+        if which.all():
+            yield chosen, slice(None)
+        elif which.any():
+            yield chosen, which
 
 
 def _parameter(stage: Stage, rows: int) -> npt.NDArray[Any]:

@@ -165,8 +165,8 @@ def _call_derivative(kernel: Any, values: Tensor, tangent: Tensor, dim: Any) -> 
 
 
 def _one_log_softmax_vjp(log_p: Tensor, g: Tensor, total: Tensor) -> Tensor:
-    # 1 - p is expm1 of the logarithm, because rounding a p near 1 would lose it
-    return -torch.expm1(log_p) * g - torch.exp(log_p) * (total - g)
+    # 1 - p is computed from the logarithm, because rounding a p near 1 would lose it
+    return _generic.one_minus_exp(torch, log_p) * g - torch.exp(log_p) * (total - g)
 
 
 def _log_softmax_vjp_generic(log_probabilities: Tensor, gradient: Tensor, dim: Any) -> Tensor:

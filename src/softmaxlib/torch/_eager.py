@@ -84,6 +84,11 @@ def are_labelled_rows(input: Tensor, target: Tensor) -> bool:
     )
 
 
+def are_numbers(*values: Any) -> bool:
+    """Return True for numbers of Python: no tensors, which might be learned, and no bools."""
+    return all(type(value) in (float, int) for value in values)
+
+
 def as_array(tensor: Tensor) -> np.ndarray:
     """Return the memory of a plain tensor as a NumPy array."""
     return tensor.detach().numpy() if tensor.requires_grad else tensor.numpy()

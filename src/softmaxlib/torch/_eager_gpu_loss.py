@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from . import _loss_operators as operators
-from ._eager import are_labelled_rows, takes_fast_path
+from ._eager import are_labelled_rows, are_numbers, takes_fast_path
 from ._gpu import device_of, kernels_for
 
 
@@ -25,6 +25,8 @@ def cross_entropy(
 ) -> Any:
     """Compute the loss with its options, or return NotImplemented."""
     if not takes_fast_path(input, target, device="cuda") or label_smoothing != 0 or focal_gamma != 0:
+        return NotImplemented
+    if not are_numbers(label_smoothing, focal_gamma, z_loss):
         return NotImplemented
     kernels = _kernels(input, target)
     regular = 0 <= z_loss < float("inf") and reduction in ("mean", "sum", "none")

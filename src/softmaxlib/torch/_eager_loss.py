@@ -9,7 +9,7 @@ from torch import Tensor
 from .. import _kernels
 from ..losses._exact_sum import exact_sum
 from . import _loss_operators as operators
-from ._eager import DTYPES, are_labelled_rows, as_array, as_tensor, takes_fast_path
+from ._eager import DTYPES, are_labelled_rows, are_numbers, as_array, as_tensor, takes_fast_path
 
 
 class _Rows(NamedTuple):
@@ -69,6 +69,8 @@ def _rows(
 ) -> _Rows | None:
     """Return the rows for the fast path; None if it can't be used, or an argument is invalid."""
     if not takes_fast_path(input, target) or focal_gamma != 0:
+        return None
+    if not are_numbers(label_smoothing, focal_gamma, z_loss):
         return None
     if input.dtype not in DTYPES or not are_labelled_rows(input, target):
         return None

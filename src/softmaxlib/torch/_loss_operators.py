@@ -18,7 +18,8 @@ def _times_upstream(result: Tensor, gradient: Tensor, options: Options) -> Tenso
     upstream = gradient.unsqueeze(options[2]) if options[-1] == "none" else gradient
     if options[1] is None and options[4] is None:
         return result * upstream
-    return torch.where(result == 0, 0.0, result * upstream)
+    # the other factor becomes 0, not the product: where that is 0 at a minimum, its derivative is not
+    return result * torch.where((result == 0) & ~torch.isfinite(upstream), 0.0, upstream)
 
 
 cross_entropy, cross_entropy_vjp, cross_entropy_generic = define_loss(

@@ -53,8 +53,8 @@ def cross_entropy(
         Logits. The classes are along dimension 1, or 0 if there is only one dimension. A DTensor may be
         sharded along it: see `softmaxlib.torch.parallel`.
     target : Tensor
-        Class indices, with the shape of `input` without the classes. Or floating class probabilities, with
-        the shape of `input`, where each row sums to 1 (to 1e-3).
+        Class indices, with the shape of `input` without the classes. Or class probabilities (one-hot integers
+        too), with the shape of `input`, where each row sums to 1 (to 1e-3).
     class_weight : Tensor, shape (K,), optional
         One weight per class, finite and not negative.
     ignore_index : int or None, default -100
@@ -121,7 +121,8 @@ def cross_entropy(
     if class_weight is not None:
         check_tensor(class_weight, "class_weight")
     dim = 1 if input.dim() > 1 else 0
-    if target.is_floating_point() and ignore_index == IGNORE_INDEX:
+    soft = target.is_floating_point() or target.dim() == input.dim()
+    if soft and type(ignore_index) is int and ignore_index == IGNORE_INDEX:
         ignore_index = None
     if not is_compiling() and torch._C._get_tracing_state() is not None:
         by_index = target.dim() < input.dim()  # traced sizes can't be checked
@@ -133,6 +134,8 @@ def cross_entropy(
         ignore_index = named.ignore_index
     if by_index:
         target = _generic.widest_labels(namespace, target)
+    elif not target.is_floating_point():
+        target = target.to(input.dtype)
     options = (class_weight, where, dim, label_smoothing, ignore_index, focal_gamma, z_loss, reduction)
     if is_exporting() or (target.is_floating_point() and target.requires_grad):
         return operators.cross_entropy_generic(input, target, *options)
