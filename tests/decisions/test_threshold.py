@@ -76,6 +76,7 @@ def test_a_damaged_rule_is_refused() -> None:
         ([0.5], InvalidInputError, r"one number or one per class, got shape \(1,\)"),
         ([[0.5]], InvalidInputError, r"one number or one per class, got shape \(1, 1\)"),
         ("0.5", UnsupportedTypeError, "thresholds must be real numbers"),
+        ({"cat": 0.9}, UnsupportedTypeError, r"in the order of the columns, got a dict; .* \[0\.9, 0\.5\]"),
     ],
 )
 def test_thresholds_that_mean_nothing_are_refused(thresholds: object, error: type, message: str) -> None:

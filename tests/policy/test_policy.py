@@ -351,6 +351,13 @@ def test_the_split_says_nothing_when_folds_warn():
 
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_a_column_of_text_among_the_logits_is_named(library):
+    frame = pytest.importorskip(library).DataFrame({"cat": [1.0, 2.0], "id": ["a", "b"], "dog": [0.0, 1.0]})
+    with pytest.raises(UnsupportedTypeError, match=r"numbers, got dtype .* in column 'id'; leave out col"):
+        Policy(TemperatureScaling(), MostLikely()).fit(frame, [0, 1])
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_the_columns_of_a_frame_name_the_classes_and_must_stay_in_order(library):
     frame = pytest.importorskip(library).DataFrame
     rng = np.random.default_rng(0)

@@ -61,7 +61,9 @@ def test_a_calibration_by_its_name():
     X, y = load_digits(n_class=3, return_X_y=True)
     model = CalibratedClassifier(GaussianNB(), method="isotonic").fit(X, y)
     assert type(model.calibration_).__name__ == "IsotonicScaling"
-    with pytest.raises(InvalidInputError, match=r"method must be a calibration or one of .*; got 'sig"):
+    with pytest.raises(InvalidInputError, match=r"must be a calibration or one of .*; got 'sig.*'vector'"):
         CalibratedClassifier(GaussianNB(), method="sigmoid").fit(X, y)
+    with pytest.raises(InvalidInputError, match=r"cv must be a number .*got 'prefit'; .*FrozenEstimator"):
+        CalibratedClassifier(GaussianNB(), cv="prefit").fit(X, y)
     with pytest.raises(TypeError, match=r"takes method=\.\.\. instead of calibration=\.\.\."):
         CalibratedClassifier(calibration="isotonic")

@@ -19,7 +19,7 @@ from .._arrays import (
     take_masks,
     two_columns,
 )
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, UnsupportedTypeError
 
 # By half a unit in the last place: relative to a number, and of the smallest numbers.
 _ROUNDING = {"float16": (2.0**-11, 2.0**-25), "bfloat16": (2.0**-8, 2.0**-134)}
@@ -30,8 +30,21 @@ _NO_FIGURES = (None,) * 6  # of the kernel: the rows are only looked at
 def as_float_array(values: Array, name: str) -> FloatArray:
     """Return a NumPy array of a floating type; integers become float64, any other type is refused."""
     array = as_numpy(values, name)
+    if array.dtype.kind not in "iuf":
+        _refuse_columns(values, name)
     check_real_dtype(array.dtype, name)
     return array.astype(np.float64) if array.dtype.kind in "iu" else array
+
+
+def _refuse_columns(values: Array, name: str) -> None:
+    """Raise if a frame has a column that holds no real numbers, and name it."""
+    for column in getattr(values, "columns", ()):
+        dtype = np.asarray(values[column]).dtype
+        if dtype.kind not in "iuf":
+            raise UnsupportedTypeError(
+                f"{name} must be real numbers, got dtype {dtype_name(dtype)} in column {str(column)!r}; "
+                "leave out columns that are no logits, or convert them to float32 or float64"
+            )
 
 
 def check_rows(values: Array, name: str = "logits", *, probabilities: bool = False) -> FloatArray:

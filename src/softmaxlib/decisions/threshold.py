@@ -85,6 +85,11 @@ class Threshold(Rule):
     _settings = {"thresholds": _Thresholds(("any",))}  # noqa: RUF012
 
     def __init__(self, thresholds: Array) -> None:
+        if isinstance(thresholds, Mapping):
+            raise UnsupportedTypeError(
+                f"thresholds must be one number, or one per class in the order of the columns, got a "
+                f"{type(thresholds).__name__}; pass its numbers in that order, such as [0.9, 0.5]"
+            )
         array = as_numpy(thresholds, "thresholds")
         if array.dtype.kind not in "iuf":
             raise UnsupportedTypeError(f"thresholds must be real numbers, got dtype {array.dtype}")

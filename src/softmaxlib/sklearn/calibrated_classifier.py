@@ -283,6 +283,11 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self, X: Any, y: Any, label: Integers, counts: npt.NDArray[np.bool_]
     ) -> list[tuple[Integers, Integers]]:
         """Yield the rows to fit the classifier on and the rows to predict, for each part."""
+        if isinstance(self.cv, str):
+            raise InvalidInputError(
+                f"cv must be a number of parts, a splitter or pairs of rows, got {self.cv!r}; for a fitted "
+                "classifier pass FrozenEstimator(classifier) of sklearn.frozen as the estimator"
+            )
         if not isinstance(self.cv, numbers.Integral):
             splitter: Any = check_cv(self.cv, y, classifier=True)
             splits = [(_row_numbers(rest), _row_numbers(out)) for rest, out in splitter.split(X, y)]
@@ -337,7 +342,10 @@ def _calibration_of(method: Any) -> Calibration:
         return Calibration.copy_of(method, "method", 'TemperatureScaling() or "isotonic"')
     kinds = Calibration.of_command_line()
     if method not in kinds:
-        raise InvalidInputError(f"method must be a calibration or one of {', '.join(kinds)}; got {method!r}")
+        hint = "; the method of Platt is 'vector'" if method in ("sigmoid", "platt") else ""
+        raise InvalidInputError(
+            f"method must be a calibration or one of {', '.join(kinds)}; got {method!r}{hint}"
+        )
     return kinds[method]()
 
 
