@@ -48,6 +48,11 @@ def written_integer(number: Any) -> str:
     return str(number)
 
 
+def spoken(name: str, noun: str = "class") -> str:
+    """Return the name of a class for a sentence, with the word "class" before a number."""
+    return f"{noun} {name}" if name.isdigit() else name
+
+
 def brief_repr(self: Any) -> str:
     """Return the repr of a dataclass or named tuple on one line: its numbers and texts.
 

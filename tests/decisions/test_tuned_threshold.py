@@ -92,7 +92,7 @@ def test_candidates_lie_halfway_and_last_above_all_scores():
     scores, labels = np.array([0.5, 0.25, 0.75, 0.75]), np.array([1, 0, 1, 0])
     assert candidates(scores, labels).tolist() == [0.375, 0.625, 0.875]
     assert candidates(np.array([1.0, 1.0]), np.array([1, 0])).tolist() == [0.5]  # none lies above 1
-    least = np.nextafter(0.0, 1)  # between it and 0 there is no number
+    least = np.nextafter(0.0, 1)  # the smallest number above 0
     assert candidates(np.array([least, 0.5]), np.array([1, 1])).tolist() == [least, 0.25, 0.75]
     for dtype, near in ((np.float64, 1e-15), (np.float32, 1e-7)):  # only rounding tells them apart
         tied = np.array([0.5, 0.5 + near, 0.75], dtype)

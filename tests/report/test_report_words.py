@@ -7,11 +7,12 @@ import pytest
 from evaluated_rows import Page, simulated
 
 from softmaxlib import Policy, evaluate, metrics, softmax
+from softmaxlib._text import spoken
 from softmaxlib.calibration import Identity, TemperatureScaling
 from softmaxlib.decisions import MinimumCost, MostLikely, Threshold
 from softmaxlib.metrics import class_calibration_test
 from softmaxlib.report import compare
-from softmaxlib.report.formats import counted, spoken
+from softmaxlib.report.formats import counted
 from softmaxlib.report.sliders import decision_sliders
 
 FIGURES = ("Log loss", "Brier score")

@@ -17,7 +17,7 @@ _REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum", "none")
 
 
 def check_real(value: float, name: str) -> float:
-    """Check and return a real number, as a float. True is no number, nor is a tensor that is learned."""
+    """Check and return a real number, as a float. Refuse True, and a tensor that requires a gradient."""
     if type(value) is float:
         return value
     if isinstance(value, (str, bytes)):

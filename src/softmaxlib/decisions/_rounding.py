@@ -1,4 +1,4 @@
-"""How far rounding moves probabilities, so that it decides nothing beside a threshold.
+"""Room for rounding at a threshold: how far rounding moves probabilities.
 
 Models give many rows the same probability, and such rows may be fitted in float32 and decided in float64.
 """

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from .._text import spoken
 from .decision import Floats
 
 _MOST_NAMED = 5
@@ -27,7 +28,7 @@ def below_confidence(threshold: float) -> str:
 
 def from_probability(threshold: float, class_names: Sequence[str]) -> str:
     """Describe a rule for two classes that takes the second one from a probability on."""
-    other, name = map(_spoken, class_names)
+    other, name = map(spoken, class_names)
     return f"{name} is taken from a probability of {percent(threshold)} on, {other} below that."
 
 
@@ -78,7 +79,7 @@ def least_confidence(cost: Floats, abstain_cost: float | None) -> float | None:
 def _of_two_mistakes(
     false_positive: float, false_negative: float, abstain_cost: float | None, class_names: Sequence[str]
 ) -> str:
-    other, name = map(_spoken, class_names)
+    other, name = map(spoken, class_names)
     costs = f"{false_positive:.4g}", f"{false_negative:.4g}"
     compared = f"Taking {other} for {name} costs {costs[0]}, taking {name} for {other} costs {costs[1]}: "
     threshold = false_positive / (false_positive + false_negative)
@@ -91,11 +92,6 @@ def _of_two_mistakes(
         f"{compared}a row is handed over if the probability of {name} is between {percent(low)} and "
         f"{percent(high)}; below that {other} is taken, above it {name}."
     )
-
-
-def _spoken(name: str) -> str:
-    """Return the name of a class, with the word "class" before a number."""
-    return f"class {name}" if name.isdigit() else name
 
 
 def _lower(sentence: str) -> str:

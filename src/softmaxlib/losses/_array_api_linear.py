@@ -43,9 +43,10 @@ class Layer(NamedTuple):
         Of a program that is exported for any number of rows, all rows are one block.
         """
         rows, at_once = self.features.shape[0], self.rows_at_once
-        starts = range(0, rows, at_once) if isinstance(rows, int) else [0]
-        for start in starts:
-            part = slice(start, min(start + at_once, rows)) if isinstance(rows, int) else slice(None)
+        parts = [slice(None)]
+        if isinstance(rows, int):
+            parts = [slice(start, min(start + at_once, rows)) for start in range(0, rows, at_once)]
+        for part in parts:
             features = self.namespace.where(self.counted[part, None], self.features[part, :], 0.0)
             logits = features @ self.weight.T
             logits = logits if self.bias is None else logits + self.bias[None, :]

@@ -154,7 +154,7 @@ class TallyResult:
 
     @property
     def aurc_bounds(self) -> tuple[float, float]:
-        """What `metrics.aurc` gives lies between these: all mistakes of a cell last, and all first.
+        """Bounds of the result of `metrics.aurc`: with the mistakes of each cell last, and first.
 
         They depend on the number of rows as `aurc` does.
         """

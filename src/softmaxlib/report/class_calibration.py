@@ -6,10 +6,11 @@ from typing import Literal
 
 import numpy as np
 
+from .._text import spoken
 from ..metrics.class_calibration_test import ClassCalibrationTest, class_calibration_test_of
 from ..metrics.holm import holm_adjusted
 from ..metrics.predictions import Predictions
-from .formats import counted, spoken
+from .formats import counted
 
 # The level of every test in the report, as of audits, groups and comparisons. Here it is compared with
 # Holm-adjusted p-values: in at most one of twenty calibrated models is any class called misstated.

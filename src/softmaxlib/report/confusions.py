@@ -47,7 +47,7 @@ class Confusions(NamedTuple):
 
 
 class DecisionsByClass(NamedTuple):
-    """How often each decision was made for the rows of each class: the cells that have rows.
+    """Counts of the decisions for the rows of each class, in the cells that have rows.
 
     Attributes
     ----------

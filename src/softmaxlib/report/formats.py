@@ -24,11 +24,6 @@ def counted(count: float, noun: str) -> str:
     return f"{format_count(count)} {noun}{ending}"
 
 
-def spoken(name: str, noun: str = "class") -> str:
-    """Return the name of a class for a sentence, with the word "class" before a number."""
-    return f"{noun} {name}" if name.isdigit() else name
-
-
 def share(value: float) -> str:
     """Format a share in percent; only an exact 0 or 1 becomes 0% or 100%."""
     if not isfinite(value):

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .._text import spoken
 from .displays import (
     CalibrationDisplay,
     ConfidenceDisplay,
@@ -16,7 +17,6 @@ from .displays import (
     SetSizeDisplay,
 )
 from .displays.confusion import SET_ASIDE
-from .formats import spoken
 from .sliders import Points, Slider
 from .svg import to_svg
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .._text import spoken
 from ..decisions.words import percent
 from ..metrics.operating_points import AtConfidence, AtThreshold, Shares
 from ..metrics.predictions import Floats
 from .at_cost import AtCost, Means
 from .decided import Decided, cost_places
-from .formats import number, share, share_interval, spoken
+from .formats import number, share, share_interval
 
 if TYPE_CHECKING:
     from .evaluation import Evaluation

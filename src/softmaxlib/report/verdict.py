@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
-from .._text import listed
+from .._text import listed, spoken
 from ..policy import Audit
 from .class_calibration import REJECTED, ClassCalibration, misstated_classes, of_classes
 from .decided import Decided
-from .formats import counted, p_is, ranged, share, spoken
+from .formats import counted, p_is, ranged, share
 from .groups import GroupComparison
 from .judgement import Judgement
 
