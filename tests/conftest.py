@@ -19,13 +19,16 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # with programs that are optimized.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
-# JAX compiles a program that several tests, or processes that they start, have in common once.
+# JAX compiles a program that several tests, or processes that they start, have in common once. Each worker of
+# pytest-xdist has a directory of its own: who reads an entry that another worker is writing gets half of it.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
     COMPILED = tempfile.mkdtemp(prefix="softmaxlib-jax-")
     atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
     os.environ["JAX_COMPILATION_CACHE_DIR"] = COMPILED
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ["JAX_COMPILATION_CACHE_DIR"] += f"/{os.environ['PYTEST_XDIST_WORKER']}"
 
 import numpy as np
 import pytest
