@@ -97,6 +97,7 @@ bool read_axes(PyObject* axis, int dimensions, bool reduced[NPY_MAXDIMS]) {
     std::fill(reduced, reduced + dimensions, axis == Py_None);
     if (axis == Py_None) return true;
     auto mark = [&](PyObject* item) {
+        if (PyBool_Check(item)) return false;
         Owned index(PyNumber_Index(item));
         if (!index.object) return false;
         long k = PyLong_AsLong(index.object);

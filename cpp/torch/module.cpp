@@ -11,7 +11,7 @@ using namespace softmaxlib;
 bool read_dims(PyObject* dim, int64_t dimensions, Dims& dims) {
     dims = 0;
     auto mark = [&](PyObject* item) {
-        if (!PyLong_Check(item)) return false;
+        if (!PyLong_Check(item) || PyBool_Check(item)) return false;
         int overflow;
         long d = PyLong_AsLongAndOverflow(item, &overflow);
         if (overflow || d < -dimensions || d >= dimensions) return false;

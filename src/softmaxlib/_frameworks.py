@@ -34,7 +34,7 @@ def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters
         if is_compiling():
             return node(*args, **kwargs)
         if not others.keys().isdisjoint(kwargs):
-            refuse_other_names(function, others, kwargs)
+            refuse_other_names(function, others, args, kwargs)
         return function(*args, **kwargs)
 
     NODES.append(node)

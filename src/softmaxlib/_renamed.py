@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 Result = TypeVar("Result")
@@ -18,7 +18,9 @@ NEW_NAMES = {
 }
 NAMES_ELSEWHERE = {
     "dim": "axis",
+    "axis": "dim",
     "keepdim": "keepdims",
+    "keepdims": "keepdim",
     "mask": "where",
     "T": "temperature",
     "tau": "temperature",
@@ -37,12 +39,12 @@ def other_names(function: Callable[..., Any]) -> dict[str, str]:
 
 
 def refuse_other_names(
-    function: Callable[..., Any], others: Mapping[str, str], keywords: Collection[str]
+    function: Callable[..., Any], others: Mapping[str, str], args: Sequence[Any], keywords: Collection[str]
 ) -> None:
     """Raise if a keyword is another name of a parameter, and give the right one."""
     for name in keywords:
         if name in others:
-            raise TypeError(f"{_name(function)}() takes {others[name]}=... instead of {name}=...")
+            raise TypeError(f"{_name(function, args)}() takes {others[name]}=... instead of {name}=...")
 
 
 def checked_keywords(function: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
@@ -52,11 +54,12 @@ def checked_keywords(function: Callable[Parameters, Result]) -> Callable[Paramet
 
     @functools.wraps(function)
     def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        refuse_other_names(function, others, kwargs)
+        if not others.keys().isdisjoint(kwargs):
+            refuse_other_names(function, others, args, kwargs)
         if flagged and not isinstance(kwargs.get("probabilities", False), bool):
             raise TypeError(
-                f"{_name(function)}() takes probabilities=True or False: pass the array of probabilities as "
-                "the first argument, with probabilities=True"
+                f"{_name(function, args)}() takes probabilities=True or False: pass the array of "
+                "probabilities as the first argument, with probabilities=True"
             )
         return function(*args, **kwargs)
 
@@ -79,6 +82,6 @@ class RenamedMethod:
         raise AttributeError(f"{owner.__name__} has no such method any more: call {self._call}")
 
 
-def _name(function: Callable[..., object]) -> str:
-    """Return the name that a user calls: the class for a constructor."""
-    return function.__qualname__.removesuffix(".__init__")
+def _name(function: Callable[..., object], args: Sequence[Any]) -> str:
+    """Return the name that a user calls: for a constructor, the class of the object that it makes."""
+    return type(args[0]).__name__ if function.__name__ == "__init__" else function.__qualname__

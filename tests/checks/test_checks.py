@@ -92,6 +92,18 @@ BAD_ACTIVATIONS = {
         UnsupportedTypeError,
         "axis must be an int, a tuple of ints or None, got 0.5",
     ),
+    "axis a bool": (
+        ACTIVATIONS,
+        {"axis": True},
+        UnsupportedTypeError,
+        "axis must be an int, a tuple of ints or None, got True",
+    ),
+    "axes of bools": (
+        ACTIVATIONS,
+        {"axis": (False,)},
+        UnsupportedTypeError,
+        "axis must be an int, a tuple of ints or None, got (False,)",
+    ),
     "mask of integers": (
         ACTIVATIONS,
         {"where": np.ones((2, 3), np.int32)},

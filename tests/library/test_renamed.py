@@ -1,5 +1,7 @@
 """Other names raise an error that gives ours; what an earlier version saved is read."""
 
+import importlib
+import inspect
 import subprocess
 import sys
 
@@ -8,7 +10,7 @@ import pytest
 
 import softmaxlib
 from softmaxlib import Policy, calibration, decisions, metrics, report
-from softmaxlib._renamed import NEW_NAMES
+from softmaxlib._renamed import NAMES_ELSEWHERE, NEW_NAMES
 
 LOGITS, LABELS = np.array([[2.0, 0.0], [0.0, 3.0]]), [0, 1]
 P = softmaxlib.softmax(LOGITS)
@@ -54,24 +56,64 @@ def test_an_old_keyword_names_the_new_one(call, arguments, old):
         call(*arguments, **{old: 1})
 
 
-@pytest.mark.parametrize(
-    ("call", "arguments", "other", "name"),
-    [
-        (softmaxlib.softmax, (LOGITS,), "dim", "axis"),
-        (softmaxlib.softmax, (LOGITS,), "mask", "where"),
-        (softmaxlib.log_softmax, (LOGITS,), "T", "temperature"),
-        (softmaxlib.gumbel_softmax, (LOGITS,), "tau", "temperature"),
-        (softmaxlib.logsumexp, (LOGITS,), "keepdim", "keepdims"),
-        (softmaxlib.entmax, (LOGITS,), "dim", "axis"),
-        (softmaxlib.cross_entropy, (LOGITS, LABELS), "smoothing", "label_smoothing"),
-        (softmaxlib.cross_entropy_grad, (LOGITS, LABELS), "gamma", "focal_gamma"),
-        (metrics.accuracy, (P, LABELS), "sample_weights", "sample_weight"),
-        (decisions.MinimumCost, (), "costs", "cost"),
-    ],
-)
-def test_a_keyword_of_another_library_names_ours(call, arguments, other, name):
-    with pytest.raises(TypeError, match=rf"\(\) takes {name}=\.\.\. instead of {other}=\.\.\.$"):
-        call(*arguments, **{other: 1})
+PACKAGES = [
+    "softmaxlib",
+    "softmaxlib.calibration",
+    "softmaxlib.decisions",
+    "softmaxlib.files",
+    "softmaxlib.jax",
+    "softmaxlib.keras",
+    "softmaxlib.metrics",
+    "softmaxlib.report",
+    "softmaxlib.sampling",
+    "softmaxlib.sklearn",
+    "softmaxlib.torch",
+    "softmaxlib.torch.parallel",
+]
+LEFT = {("Temperature", "T"), ("Temperature", "tau"), ("Rule.to_graph", "from_probabilities")}
+RESULTS = {"AtCost", "CostCurve", "CostTable", "CostThresholdCurve", "GroupFigures", "Outcomes", "RowResults"}
+
+
+def public_callables(package):
+    """The public functions, classes and methods of a package, with arguments to call them with."""
+    module = importlib.import_module(package)
+    for name in module.__all__:
+        one = getattr(module, name)
+        if not callable(one) or name in RESULTS:
+            continue
+        yield name, one, ()
+        for key, method in vars(one).items() if inspect.isclass(one) else ():
+            if inspect.isfunction(method) and not key.startswith("_"):
+                yield f"{name}.{key}", method, (None,)
+
+
+def parameters_of(function):
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # an exception has none
+        return {}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_keyword_of_another_library_names_ours(package):
+    asked = 0
+    for name, function, arguments in public_callables(package):
+        known = parameters_of(function)
+        for other, ours in {**NEW_NAMES, **NAMES_ELSEWHERE}.items():
+            if ours not in known or other in known or (name, other) in LEFT or name.endswith(".forward"):
+                continue
+            asked += 1
+            with pytest.raises(TypeError, match=rf"\(\) takes {ours}=\.\.\. instead of {other}=\.\.\.$"):
+                function(*arguments, **{other: 1})
+    assert asked > 0
+
+
+def test_a_class_is_called_by_its_own_name():
+    torch = pytest.importorskip("softmaxlib.torch")
+    with pytest.raises(TypeError, match=r"^LogSoftmax\(\) takes temperature=\.\.\. instead of T=\.\.\.$"):
+        torch.LogSoftmax(T=2.0)
+    with pytest.raises(TypeError, match=r"^softmax\(\) takes dim=\.\.\. instead of axis=\.\.\.$"):
+        torch.softmax(None, axis=1)
 
 
 def test_a_package_is_imported_when_it_is_used():

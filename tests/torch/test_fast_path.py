@@ -391,6 +391,9 @@ def test_a_wrong_argument_is_explained_by_the_operators():
         ours.softmax(x, 2)
     with pytest.raises(ValueError, match="once"):
         ours.logsumexp(x, (1, 1))
+    for dim in (True, (True,), 0.5, np.True_):
+        with pytest.raises(TypeError, match="axis must be an int, a tuple of ints or None, got "):
+            ours.log_softmax(x, dim)
     with pytest.raises(ValueError, match="broadcast"):
         ours.softmax(x, where=torch.ones(7, dtype=torch.bool))
     with pytest.raises(ValueError, match="got 4 in row 1"):

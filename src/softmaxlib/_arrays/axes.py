@@ -23,7 +23,7 @@ def check_axis(axis: int | Sequence[int] | None, dimensions: int) -> tuple[int, 
     InvalidInputError
         For an axis given twice.
     UnsupportedTypeError
-        For what is no integer.
+        For what is no integer, and for True and False.
     """
     if axis is None:
         return tuple(range(dimensions))
@@ -32,10 +32,12 @@ def check_axis(axis: int | Sequence[int] | None, dimensions: int) -> tuple[int, 
     axes = []
     for one in given:
         try:
-            number = operator.index(one)
+            number = None if isinstance(one, bool) else operator.index(one)
         except TypeError:
+            number = None
+        if number is None:
             got = shortened(repr(axis), 200)
-            raise UnsupportedTypeError(f"axis must be an int, a tuple of ints or None, got {got}") from None
+            raise UnsupportedTypeError(f"axis must be an int, a tuple of ints or None, got {got}")
         if not -dimensions <= number < dimensions:
             raise np.exceptions.AxisError(number, dimensions)
         axes.append(number % dimensions)

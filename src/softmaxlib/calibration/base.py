@@ -15,6 +15,7 @@ from .._drafts import draft_of
 from .._frameworks import in_kind_of
 from .._graph import Tensor, check_own_export
 from .._judging import Correction
+from .._renamed import checked_keywords
 from .._stored import Field, Integer, Stored
 from .._underflow import underflow_is_zero
 from .._warn import warn_user
@@ -69,6 +70,7 @@ class Calibration(Stored):
         """Return the correction for the compiled pass, or None if the pass does not support it."""
         return None
 
+    @checked_keywords
     @underflow_is_zero
     def fit(self, logits: Array, labels: Array, sample_weight: Array | None = None) -> Self:
         """Fit on held-out rows, on which the network was not trained.

@@ -9,6 +9,7 @@ from .. import _json
 from .._checks import RandomState, check_integer, check_random_state
 from .._frameworks import in_kind_of
 from .._graph import Tensor
+from .._renamed import checked_keywords
 from .._stored import Array, Integer, OrNone
 from ..errors import FileFormatError
 from .base import Calibration, Weights
@@ -112,6 +113,7 @@ class VennAbers(Calibration):
     knots_: Floats
     values_: Floats
 
+    @checked_keywords
     def __init__(self, cv: int | None = None, random_state: RandomState = 0) -> None:
         self.cv = None if cv is None else check_integer(cv, "cv", lower=2, upper=_json.LARGEST_INTEGER)
         self.random_state = check_random_state(random_state)

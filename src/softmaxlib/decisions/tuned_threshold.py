@@ -9,6 +9,7 @@ from .. import _json
 from .._arrays import Array, FloatArray, IntArray
 from .._checks import RandomState, check_choice, check_integer, check_random_state, check_share
 from .._graph import Tensor
+from .._renamed import checked_keywords
 from .._stored import Array as StoredArray
 from .._stored import Choice, Integer, Number, OrNone
 from ..errors import FileFormatError, InvalidInputError
@@ -172,6 +173,7 @@ class TunedThreshold(Rule):
     counts_: Floats
     widening_: float
 
+    @checked_keywords
     def __init__(
         self,
         metric: str | None = None,

@@ -4,6 +4,7 @@ import os
 from concurrent.futures import Executor
 
 from .._checks import RandomState
+from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ..policy import Audit, Policy
 from .csv_format import CsvFormat
@@ -15,6 +16,7 @@ from .source import Source, parts_of
 from .tasks import check_executor
 
 
+@checked_keywords
 @underflow_is_zero
 def audit(
     source: Source,

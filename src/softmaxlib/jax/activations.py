@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from .. import _generic
 from .._arrays import check_axis
 from .._checks import check_order
+from .._renamed import checked_keywords
 from ._arguments import (
     Axis,
     as_floating,
@@ -25,6 +26,7 @@ Options = tuple[tuple[str, Any], ...]  # named and hashable, so that a compiled 
 __all__ = ["entmax", "log_softmax", "logsumexp", "softmax", "sparsemax"]
 
 
+@checked_keywords
 def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> jax.Array:
     r"""Compute probabilities from logits: positive numbers with sum 1 along ``axis``.
 
@@ -64,6 +66,7 @@ def softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = 
     return _evaluate(_softmax, x, axis, where, temperature)
 
 
+@checked_keywords
 def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> jax.Array:
     r"""Compute the logarithm of softmax without losing digits in confident rows.
 
@@ -103,6 +106,7 @@ def log_softmax(x: Any, /, axis: Axis = -1, *, temperature: Any = 1.0, where: An
     return _evaluate(_log_softmax, x, axis, where, temperature)
 
 
+@checked_keywords
 def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> jax.Array:
     r"""Compute the logarithm of the sum of exponentials along ``axis``.
 
@@ -144,6 +148,7 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     return _evaluate(_logsumexp, x, axes, where, keepdims=keepdims)
 
 
+@checked_keywords
 def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
     """Compute probabilities with exact zeros.
 
@@ -174,6 +179,7 @@ def sparsemax(x: Any, /, axis: Axis = -1, *, where: Any = None) -> jax.Array:
     return entmax(x, 2.0, axis, where=where)
 
 
+@checked_keywords
 def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -> jax.Array:
     """Compute probabilities between softmax (``alpha`` 1) and sparsemax (2), with exact zeros above 1.
 

@@ -14,6 +14,7 @@ from .._checks import (
     check_softcap,
     rows_of_logits,
 )
+from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
 from ._arguments import as_array, as_floating, widened
 from ._meshes import over_any_mesh
@@ -25,6 +26,7 @@ __all__ = ["linear_cross_entropy"]
 _ARRAYS_AT_ONCE = 6
 
 
+@checked_keywords
 def linear_cross_entropy(
     features: Any,
     weight: Any,

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from .. import _generic
 from .._arrays import check_same_shape, known_values
 from .._checks import check_reduction
+from .._renamed import checked_keywords
 from ..losses._sigmoid_arguments import (
     SigmoidLossOptions,
     check_binary_target,
@@ -30,6 +31,7 @@ from .losses import reduce
 __all__ = ["sigmoid_cross_entropy"]
 
 
+@checked_keywords
 def sigmoid_cross_entropy(
     logits: Any,
     target: Any,

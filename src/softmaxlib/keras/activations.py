@@ -11,6 +11,7 @@ from keras.src import activations as keras_activations
 from .. import _generic
 from .._arrays import as_numpy, check_axis
 from .._checks import check_known_row_numbers, check_positive, row_operand_shape
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import _namespace
 from ._marks import mark_probabilities
@@ -21,6 +22,7 @@ Axis = int | tuple[int, ...] | None
 
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
+@checked_keywords
 def softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> Any:
     r"""Compute probabilities from logits: positive numbers with sum 1 along ``axis``.
 
@@ -69,6 +71,7 @@ def softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = Non
 
 
 @keras.saving.register_keras_serializable(package="softmaxlib")
+@checked_keywords
 def log_softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any = None) -> Any:
     r"""Compute the logarithm of softmax without losing digits in confident rows.
 
@@ -110,6 +113,7 @@ def log_softmax(x: Any, axis: Axis = -1, *, temperature: Any = 1.0, where: Any =
     return _apply(_generic.log_softmax, x, axis, where, temperature)
 
 
+@checked_keywords
 def logsumexp(x: Any, axis: Axis = -1, *, where: Any = None, keepdims: bool = False) -> Any:
     r"""Compute the logarithm of the sum of exponentials along ``axis``.
 

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from .._arrays import check_axis
+from .._renamed import other_names, refuse_other_names
 from ._namespace import lengths_of, over_rows
 from .activations import Axis, check_temperature, softmax
 
@@ -40,6 +41,9 @@ class Softmax(keras.layers.Layer):
     """
 
     def __init__(self, axis: Axis | list[int] = -1, temperature: float = 1.0, **keywords: Any) -> None:
+        # Keras reads the parameters of __init__ itself, not those of a function around it.
+        constructor = Softmax.__init__
+        refuse_other_names(constructor, other_names(constructor), (self,), keywords)
         super().__init__(**keywords)
         self.axis = tuple(axis) if isinstance(axis, list) else axis
         self.temperature = check_temperature(temperature)

@@ -8,6 +8,7 @@ from keras.src.backend import get_keras_mask
 
 from .. import _generic
 from .._arrays import as_numpy
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError
 from ..losses._sigmoid_arguments import SigmoidLossOptions, check_element_weight
 from . import _namespace
@@ -57,6 +58,7 @@ class SigmoidCrossEntropy(keras.losses.Loss):
     2.0611...e-09
     """
 
+    @checked_keywords
     def __init__(
         self,
         weight: Any = None,

@@ -10,6 +10,7 @@ from .. import _json
 from .._arrays import Array, as_numpy
 from .._checks import check_batch_weight, check_row_ids, classes_of_columns
 from .._checks.class_labels import IN_BATCHES, check_columns
+from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ..errors import FileFormatError, InvalidInputError, UnsupportedTypeError
 from ._decided_rows import DecidedRows, DecisionArrays
@@ -127,6 +128,7 @@ class Tally:
     >>> result = functools.reduce(metrics.Tally.merge, every).compute()  # doctest: +SKIP
     """
 
+    @checked_keywords
     def __init__(
         self,
         classes: int,
@@ -163,6 +165,7 @@ class Tally:
         self._groups: dict[str, Tally] = {}
         return self
 
+    @checked_keywords
     @underflow_is_zero
     def update(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 from .. import _json
 from .._arrays import Array, as_numpy
 from .._checks import check_batch_weight, check_share
+from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ..decisions import Promise
 from ..decisions._promise_cells import PromiseCells
@@ -83,6 +84,7 @@ class AuditTally:
         """Number of rows with a weight above 0."""
         return self._tally.rows
 
+    @checked_keywords
     @underflow_is_zero
     def update(
         self,

@@ -328,6 +328,7 @@ class Policy(DecidingPolicy):
         self._check_fitted()
         return AuditTally(self)
 
+    @checked_keywords
     def outcomes_of(
         self,
         logits: Array,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._checks import RandomState, check_random_state
+from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ..errors import InvalidInputError
 from .comparison import Agreement, Comparison, FigureDifference, LostRow
@@ -17,6 +18,7 @@ from .row_results import RowResults
 _LOST = 12
 
 
+@checked_keywords
 @underflow_is_zero
 def compare(
     first: Evaluation,

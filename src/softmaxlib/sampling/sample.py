@@ -6,6 +6,7 @@ import numpy as np
 
 from .._arrays import Array
 from .._frameworks import between_graphs
+from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from . import _context
 from .chain import Chain, Sample
@@ -16,6 +17,7 @@ _known_chain = functools.lru_cache(maxsize=64, typed=True)(Chain.standard)
 
 @between_graphs
 @underflow_is_zero
+@checked_keywords
 def sample(
     logits: Array,
     /,

@@ -123,6 +123,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         self.random_state = random_state
         self.abstained_label = abstained_label
 
+    @checked_keywords
     @underflow_is_zero
     def fit(self, X: Any, y: Any, sample_weight: Any = None, **params: Any) -> "CalibratedClassifier":
         """Fit the classifier, its calibration and the rule.
@@ -214,6 +215,7 @@ class CalibratedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
             )
         return classes
 
+    @checked_keywords
     @underflow_is_zero
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Return the share of rows for which `predict` gives the true class.

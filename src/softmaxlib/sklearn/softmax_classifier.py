@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from .._checks import check_class_weight, check_integer, check_real, check_sample_weight
 from .._drafts import draft_of
+from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ..activations import log_softmax, softmax
 from ..errors import InvalidInputError
@@ -81,6 +82,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
     array([[0.982, 0.018, 0.   ]])
     """
 
+    @checked_keywords
     def __init__(
         self,
         *,
@@ -98,6 +100,7 @@ class SoftmaxClassifier(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.warm_start = warm_start
 
+    @checked_keywords
     @underflow_is_zero
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> "SoftmaxClassifier":
         """Fit the weights.

@@ -130,8 +130,12 @@ def takes_activation(input: Tensor, dim: Any, where: Tensor | None, device: str 
         return False
     if where is not None and (where.dtype != torch.bool or not broadcasts_to(where.shape, input.shape)):
         return False
+    if dim is not None and not isinstance(dim, int | tuple | list):
+        return False
     dims, dimensions = all_dims(dim, input.dim()), input.dim()
-    known = all(isinstance(one, int) and -dimensions <= one < dimensions for one in dims)
+    known = all(
+        isinstance(one, int) and not isinstance(one, bool) and -dimensions <= one < dimensions for one in dims
+    )
     return known and len({one % dimensions for one in dims}) == len(dims)
 
 

@@ -10,6 +10,7 @@ from torch.compiler import is_compiling, is_exporting
 from .. import _generic
 from .._arrays import check_axis
 from .._checks import check_flag, check_temperature
+from .._renamed import checked_keywords
 from . import _activation_operators as operators
 from . import _eager_gpu
 from . import _temperature_operators as temperatures
@@ -23,6 +24,7 @@ _softmax, _log_softmax, _logsumexp = fast_path.softmax, fast_path.log_softmax, f
 _SMALLEST = torch.finfo(torch.float32).smallest_normal  # by which the fast path can divide a gradient
 
 
+@checked_keywords
 def softmax(
     input: Tensor,
     dim: Dims = -1,
@@ -93,6 +95,7 @@ def softmax(
     return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
+@checked_keywords
 def log_softmax(
     input: Tensor,
     dim: Dims = -1,
@@ -159,6 +162,7 @@ def log_softmax(
     return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
+@checked_keywords
 def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Tensor | None = None) -> Tensor:
     r"""Compute the logarithm of the sum of exponentials along ``dim``.
 

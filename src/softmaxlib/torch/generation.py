@@ -13,6 +13,7 @@ from torch import Tensor
 
 from .. import sampling
 from .._checks import check_integer
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ..sampling import Chain
 from ..sampling.chain import check_chain
@@ -37,6 +38,7 @@ class Sample(NamedTuple):
     processed_logprob: Tensor
 
 
+@checked_keywords
 def sample(
     logits: Tensor,
     /,

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from .._checks import check_integer
+from .._renamed import checked_keywords
 from ..transforms import margin
 from .linear_cross_entropy import linear_cross_entropy
 from .losses import IGNORE_INDEX
@@ -45,6 +46,7 @@ class LinearCrossEntropyLoss(torch.nn.Module):
     torch.Size([1000, 8])
     """
 
+    @checked_keywords
     def __init__(
         self,
         in_features: int,

@@ -16,6 +16,7 @@ from .._checks import (
     check_softcap,
     rows_of_logits,
 )
+from .._renamed import checked_keywords
 from ..errors import UnsupportedTypeError
 from . import _linear_loss_operators as operators
 from ._distributed import is_distributed
@@ -27,6 +28,7 @@ __all__ = ["linear_cross_entropy"]
 _BUDGET, _BUDGET_ON_A_GPU = 64 * 2**20, 512 * 2**20  # bytes
 
 
+@checked_keywords
 def linear_cross_entropy(
     input: Tensor,
     weight: Tensor,

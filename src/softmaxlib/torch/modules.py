@@ -13,6 +13,7 @@ __all__ = ["CrossEntropyLoss", "Entmax", "LogSoftmax", "Softmax", "Sparsemax"]
 
 
 class _Activation(torch.nn.Module):
+    @checked_keywords
     def __init__(self, dim: Dims = -1, *, temperature: float = 1.0) -> None:
         super().__init__()
         self.dim = dim
@@ -156,6 +157,7 @@ class Sparsemax(torch.nn.Module):
     tensor([0.7500, 0.2500, 0.0000])
     """
 
+    @checked_keywords
     def __init__(self, dim: Dims = -1) -> None:
         super().__init__()
         self.dim = dim
@@ -191,6 +193,7 @@ class Entmax(torch.nn.Module):
     tensor([0.8307, 0.1693, 0.0000])
     """
 
+    @checked_keywords
     def __init__(self, alpha: float | Tensor = 1.5, dim: Dims = -1) -> None:
         super().__init__()
         self.alpha = alpha

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.compiler import is_compiling, is_exporting
 
 from .._checks import check_reduction
+from .._renamed import checked_keywords
 from ..errors import InvalidInputError, UnsupportedTypeError
 from ..losses._sigmoid_arguments import (
     SigmoidLossOptions,
@@ -21,6 +22,7 @@ __all__ = ["SigmoidCrossEntropyLoss", "sigmoid_cross_entropy"]
 _WITHOUT_FLOAT64 = ("mps",)  # devices
 
 
+@checked_keywords
 def sigmoid_cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -154,6 +156,7 @@ class SigmoidCrossEntropyLoss(torch.nn.Module):
     weight: Tensor | None
     pos_weight: Tensor | None
 
+    @checked_keywords
     def __init__(
         self,
         weight: Tensor | None = None,

@@ -5,12 +5,14 @@ from torch.compiler import is_exporting
 
 from .._arrays import check_axis
 from .._checks import check_order
+from .._renamed import checked_keywords
 from . import _simplex_operators as operators
 from ._operators import Dims, as_floating, as_integers, check_row_numbers, check_where
 
 __all__ = ["entmax", "sparsemax"]
 
 
+@checked_keywords
 def sparsemax(input: Tensor, dim: Dims = -1, *, where: Tensor | None = None) -> Tensor:
     """Compute probabilities with exact zeros.
 
@@ -42,6 +44,7 @@ def sparsemax(input: Tensor, dim: Dims = -1, *, where: Tensor | None = None) -> 
     return entmax(input, 2.0, dim, where=where)
 
 
+@checked_keywords
 def entmax(
     input: Tensor, alpha: float | Tensor = 1.5, dim: Dims = -1, *, where: Tensor | None = None
 ) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
+from ..._renamed import checked_keywords
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, shard_of_logits
 from ._losses import (
@@ -21,6 +22,7 @@ from ._row_losses import gradients_of
 __all__ = ["cross_entropy"]
 
 
+@checked_keywords
 def cross_entropy(
     local: Tensor,
     target: Tensor,

@@ -11,6 +11,7 @@ from torch.distributed import ProcessGroup
 
 from ... import _generic
 from ..._checks import check_integer, check_label_dtype, check_layer_shapes, check_softcap, rows_of_logits
+from ..._renamed import checked_keywords
 from ...errors import InvalidInputError
 from .._linear_loss_operators import under_autocast
 from .._operators import as_floating, check_tensor, widened
@@ -30,6 +31,7 @@ _BYTES = 64  # memory for computing one logit, with its float64 and temporaries
 _FIRST = 16
 
 
+@checked_keywords
 def linear_cross_entropy(
     input: Tensor,
     local: Tensor,

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
+from ..._renamed import checked_keywords
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, shard_of_logits
 from ._losses import evaluate, in_layout_of_logits, keep_for_backward, shape_of_rows
@@ -22,6 +23,7 @@ class LogProbabilityAndEntropy(NamedTuple):
     entropy: Tensor
 
 
+@checked_keywords
 def log_probability_and_entropy(
     local: Tensor,
     target: Tensor,
