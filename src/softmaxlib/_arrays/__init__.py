@@ -4,6 +4,7 @@ These questions are asked here alone. What is above receives checked arrays.
 """
 
 from .axes import Axis, broadcasts_to, check_axis, check_same_shape
+from .density import check_dense
 from .dtypes import Operands, cast, check_real_dtype, dtype_name, real_operands
 from .libraries import (
     Array,
@@ -36,6 +37,7 @@ __all__ = [
     "broadcasts_to",
     "cast",
     "check_axis",
+    "check_dense",
     "check_mask",
     "check_out",
     "check_real_dtype",

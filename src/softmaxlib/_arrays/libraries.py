@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InvalidInputError, UnsupportedTypeError
+from .density import check_dense
 
 Array = Any
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -24,6 +25,7 @@ def foreign_namespace(*arrays: Array) -> ModuleType | None:
     for array in arrays:
         if isinstance(array, _NEVER_FOREIGN):
             continue
+        check_dense(array, "every array")
         from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
 
         if is_array_api_obj(array):
@@ -57,13 +59,20 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
             f"{name} must not be a masked array here; pass {name}.data, and where=~{name}.mask to a function "
             f"that has `where`, or fill the masked entries with {name}.filled()"
         )
+    if not isinstance(values, _NEVER_FOREIGN):
+        check_dense(values, name)
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
-        values = values.detach().cpu()
-        if getattr(values, "fake_mode", None) is not None:
-            raise TracedArrayError(
-                f"{name} must have numbers, got a fake tensor of PyTorch, which has only a shape"
+        fake = getattr(values, "fake_mode", None) is not None
+        if fake or values.is_meta:
+            kind = "fake tensor of PyTorch" if fake else "tensor on the device meta"
+            raise TracedArrayError(f"{name} must have numbers, got a {kind}, which has only a shape")
+        dtype = str(values.dtype).removeprefix("torch.")
+        if dtype.startswith("float8"):
+            raise UnsupportedTypeError(
+                f"{name} must be real numbers, got dtype {dtype}; convert it to float32 or float64"
             )
-        if str(values.dtype) == "torch.bfloat16":  # which NumPy has not
+        values = values.detach().cpu()
+        if dtype == "bfloat16":  # which NumPy has not
             values = values.float()
     try:
         return np.asarray(values)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch._C._functorch import TransformType  # pyright: ignore[reportAttributeAccessIssue]
 
-from .._arrays import broadcasts_to, check_mask, check_real_dtype
+from .._arrays import broadcasts_to, check_dense, check_mask, check_real_dtype
 from .._checks import check_foreign_dtype, row_operand_shape
 from ..errors import UnsupportedTypeError
 from ._gpu import device_of
@@ -225,11 +225,12 @@ _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_tensor(value: Any, name: str) -> None:
-    """Reject anything but a tensor."""
+    """Reject anything but a dense tensor."""
     if not isinstance(value, Tensor):
         raise UnsupportedTypeError(
             f"{name} must be a tensor, got {type(value).__name__}; make one with torch.as_tensor"
         )
+    check_dense(value, name)
 
 
 def as_floating(input: Tensor, dtype: torch.dtype | None, name: str = "input") -> Tensor:
