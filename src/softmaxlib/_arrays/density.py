@@ -8,7 +8,7 @@ from ..errors import UnsupportedTypeError
 def check_dense(values: Any, name: str) -> None:
     """Raise for a sparse array, and for a tensor of PyTorch that is sparse, nested, masked or quantized.
 
-    ``values`` is no NumPy array. ``name`` is for the message.
+    ``name`` is for the message.
     """
     if hasattr(values, "todense"):
         kind, step = f"a sparse {type(values).__name__}", "convert it with .toarray()"

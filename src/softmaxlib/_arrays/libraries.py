@@ -59,8 +59,7 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
             f"{name} must not be a masked array here; pass {name}.data, and where=~{name}.mask to a function "
             f"that has `where`, or fill the masked entries with {name}.filled()"
         )
-    if not isinstance(values, _NEVER_FOREIGN):
-        check_dense(values, name)
+    check_dense(values, name)
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
         fake = getattr(values, "fake_mode", None) is not None
         if fake or values.is_meta:
