@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pandas
+import pyarrow as pa
 import pytest
 from scipy.special import expit
 
@@ -128,6 +129,18 @@ def test_without_a_policy_and_from_lists_of_names_and_probabilities_and_weights(
         f1 = metrics.multilabel_score(metrics.f1_score, LOGITS, LABELS, **rows)
         assert found["averages"][average]["f1_score"] == pytest.approx(f1, abs=1e-12)
     assert found["hamming_loss"] == metrics.hamming_loss(LOGITS, LABELS, sample_weight=weights)
+
+
+@pytest.mark.parametrize("kind", [pa.large_list, pa.list_view], ids=lambda one: one.__name__)
+def test_lists_of_names_of_any_kind(softmaxlib, tmp_path, kind) -> None:
+    table = pa.Table.from_pandas(frame(LOGITS, LABELS)[[f"logit_{name}" for name in NAMES]])
+    names = [[name for name, there in zip(NAMES, row, strict=True) if there] for row in LABELS]
+    table = table.append_column("tags", pa.array(names, kind(pa.string())))
+    with pa.ipc.new_file(tmp_path / "rows.arrow", table.schema) as writer:
+        writer.write_table(table)
+    done = softmaxlib("evaluate", "rows.arrow", "--label", "tags", "--multilabel", "--json", "-", "--quiet")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["hamming_loss"] == metrics.hamming_loss(LOGITS, LABELS)
 
 
 @pytest.mark.parametrize(

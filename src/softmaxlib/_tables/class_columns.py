@@ -51,7 +51,7 @@ class ClassColumns:
         repeated = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
         if repeated:
             raise FileFormatError(f"{place}: column names must differ, {repeated[0]!r} stands more than once")
-        lists = {field.name for field in schema if _is_list(field.type)}
+        lists = {field.name for field in schema if holds_lists(field.type)}
         chosen = selection.match(place, names, lists)
         self.columns = list(chosen)
         self.named = not (len(chosen) == 1 and self.columns[0] in lists)
@@ -170,7 +170,8 @@ def order_of(
     return np.array([places[name] for name in class_names], dtype=np.int64)
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def holds_lists(kind: pa.DataType) -> bool:
+    """Return True for a column type whose values are lists of any kind."""
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
     return any(is_kind(kind) for is_kind in _LISTS)

@@ -16,7 +16,7 @@ import pyarrow as pa
 from .._arrays import FloatArray
 from .._checks import RandomState, check_label_table
 from .._spelling import argument
-from .._tables.class_columns import order_of
+from .._tables.class_columns import holds_lists, order_of
 from .._tables.row_columns import encode_weights
 from .._tables.selection import Selection
 from .._text import quoted
@@ -235,7 +235,7 @@ def _truth(
 ) -> npt.NDArray[np.float64]:
     """Return the truth of each label in the order of the names, NaN where it is unknown."""
     found = _label_columns(others, label, names, part)
-    if len(found) == 1 and _holds_lists(others.column(next(iter(found))).type):
+    if len(found) == 1 and holds_lists(others.column(next(iter(found))).type):
         column = next(iter(found))
         try:
             table = check_label_table(others.column(column).to_pylist(), (len(others), len(names)), names)
@@ -259,7 +259,7 @@ def _label_columns(others: pa.Table, label: str, names: Sequence[str], part: Par
         )
     chosen = Selection(columns=label).patterns
     available = others.column_names
-    if len(chosen) == 1 and chosen[0] in available and _holds_lists(others.column(chosen[0]).type):
+    if len(chosen) == 1 and chosen[0] in available and holds_lists(others.column(chosen[0]).type):
         return {chosen[0]: chosen[0]}
     found = Selection(columns=label).match(part.location, available)
     if not set(found.values()) >= set(names):
@@ -269,10 +269,6 @@ def _label_columns(others: pa.Table, label: str, names: Sequence[str], part: Par
             f"{argument('label', 'truth_*')} for columns truth_NAME"
         )
     return found
-
-
-def _holds_lists(kind: pa.DataType) -> bool:
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
 
 
 def _cells(column: pa.ChunkedArray, name: str, part: Part, first_row: int) -> npt.NDArray[np.float64]:
