@@ -33,7 +33,7 @@ def as_graph_node(function: Callable[Parameters, Result]) -> Callable[Parameters
     def node(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         if is_compiling():
             return node(*args, **kwargs)
-        if not others.keys().isdisjoint(kwargs):
+        if kwargs:
             refuse_other_names(function, others, args, kwargs)
         return function(*args, **kwargs)
 

@@ -54,7 +54,7 @@ def checked_keywords(function: Callable[Parameters, Result]) -> Callable[Paramet
 
     @functools.wraps(function)
     def checked(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
-        if not others.keys().isdisjoint(kwargs):
+        if kwargs:
             refuse_other_names(function, others, args, kwargs)
         if flagged and not isinstance(kwargs.get("probabilities", False), bool):
             raise TypeError(

@@ -61,16 +61,17 @@ def as_numpy(values: Array, name: str) -> npt.NDArray[Any]:
         )
     check_dense(values, name)
     if hasattr(values, "detach"):  # a torch tensor that requires grad refuses __array__
-        fake = getattr(values, "fake_mode", None) is not None
-        if fake or values.is_meta:
-            kind = "fake tensor of PyTorch" if fake else "tensor on the device meta"
-            raise TracedArrayError(f"{name} must have numbers, got a {kind}, which has only a shape")
         dtype = str(values.dtype).removeprefix("torch.")
         if dtype.startswith("float8"):
             raise UnsupportedTypeError(
                 f"{name} must be real numbers, got dtype {dtype}; convert it to float32 or float64"
             )
+        only_a_shape = f"{name} must have numbers, got a {{}}, which has only a shape"
+        if values.device.type == "meta":
+            raise TracedArrayError(only_a_shape.format("tensor on the device meta"))
         values = values.detach().cpu()
+        if getattr(values, "fake_mode", None) is not None:
+            raise TracedArrayError(only_a_shape.format("fake tensor of PyTorch"))
         if dtype == "bfloat16":  # which NumPy has not
             values = values.float()
     try:
