@@ -71,6 +71,8 @@ PACKAGES = [
     "softmaxlib.torch.parallel",
 ]
 LEFT = {("Temperature", "T"), ("Temperature", "tau"), ("Rule.to_graph", "from_probabilities")}
+# Of tensors: the check would take a fifth of a small call.
+PLAIN = {"softmax", "log_softmax", "logsumexp"}
 RESULTS = {"AtCost", "CostCurve", "CostTable", "CostThresholdCurve", "GroupFigures", "Outcomes", "RowResults"}
 
 
@@ -79,7 +81,7 @@ def public_callables(package):
     module = importlib.import_module(package)
     for name in module.__all__:
         one = getattr(module, name)
-        if not callable(one) or name in RESULTS:
+        if not callable(one) or name in RESULTS or (package == "softmaxlib.torch" and name in PLAIN):
             continue
         yield name, one, ()
         for key, method in vars(one).items() if inspect.isclass(one) else ():
@@ -112,8 +114,8 @@ def test_a_class_is_called_by_its_own_name():
     torch = pytest.importorskip("softmaxlib.torch")
     with pytest.raises(TypeError, match=r"^LogSoftmax\(\) takes temperature=\.\.\. instead of T=\.\.\.$"):
         torch.LogSoftmax(T=2.0)
-    with pytest.raises(TypeError, match=r"^softmax\(\) takes dim=\.\.\. instead of axis=\.\.\.$"):
-        torch.softmax(None, axis=1)
+    with pytest.raises(TypeError, match=r"^sparsemax\(\) takes dim=\.\.\. instead of axis=\.\.\.$"):
+        torch.sparsemax(None, axis=1)
 
 
 def test_a_package_is_imported_when_it_is_used():

@@ -10,7 +10,6 @@ from torch.compiler import is_compiling, is_exporting
 from .. import _generic
 from .._arrays import check_axis
 from .._checks import check_flag, check_temperature
-from .._renamed import checked_keywords
 from . import _activation_operators as operators
 from . import _eager_gpu
 from . import _temperature_operators as temperatures
@@ -24,7 +23,6 @@ _softmax, _log_softmax, _logsumexp = fast_path.softmax, fast_path.log_softmax, f
 _SMALLEST = torch.finfo(torch.float32).smallest_normal  # by which the fast path can divide a gradient
 
 
-@checked_keywords
 def softmax(
     input: Tensor,
     dim: Dims = -1,
@@ -95,7 +93,6 @@ def softmax(
     return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
-@checked_keywords
 def log_softmax(
     input: Tensor,
     dim: Dims = -1,
@@ -162,7 +159,6 @@ def log_softmax(
     return _by_operator(*bodies, input, dim, temperature, where, dtype)
 
 
-@checked_keywords
 def logsumexp(input: Tensor, dim: Dims = -1, keepdim: bool = False, *, where: Tensor | None = None) -> Tensor:
     r"""Compute the logarithm of the sum of exponentials along ``dim``.
 
