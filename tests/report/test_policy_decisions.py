@@ -6,7 +6,14 @@ from evaluated_rows import Page, simulated, written
 
 from softmaxlib import Policy, evaluate
 from softmaxlib.calibration import Identity
-from softmaxlib.decisions import BinaryThreshold, MinimumCost, MostLikely, PredictionSets, Threshold
+from softmaxlib.decisions import (
+    BinaryThreshold,
+    MinimumCost,
+    MostLikely,
+    PredictionSets,
+    Threshold,
+    TunedThreshold,
+)
 from softmaxlib.report.confusions import DecisionsByClass
 from softmaxlib.report.sliders import decision_sliders
 from softmaxlib.report.tables import decided_classes
@@ -120,6 +127,18 @@ def test_the_slider_of_the_probability_has_the_cost_of_each_stop():
         one for one in decision_sliders(judged(BinaryThreshold(0.2))[0]) if one.name == "by-probability"
     ]
     assert "Cost of a row" not in other.columns
+
+
+@pytest.mark.parametrize(
+    ("rule", "own"),
+    [(BinaryThreshold(0.0), 0.0), (BinaryThreshold(0.2), 0.2), (TunedThreshold("f1_score"), None)],
+)
+def test_the_slider_of_the_probability_begins_at_the_threshold_of_the_policy(rule, own):
+    evaluation = judged(rule)[0]
+    (slider,) = [one for one in decision_sliders(evaluation) if one.name == "by-probability"]
+    assert slider.has_own
+    wanted = evaluation.decided.threshold if own is None else own
+    assert evaluation.final.at_threshold.threshold[slider.start] == pytest.approx(wanted, abs=1e-12)
 
 
 def test_cells_of_many_classes_are_those_of_few():

@@ -91,6 +91,11 @@ class BinaryThreshold(Rule):
         """Explain the least probability at which the second class is taken."""
         return from_probability(self.threshold, class_names)
 
+    def second_class_threshold(self, class_names: Sequence[str]) -> float | None:
+        """Return the threshold."""
+        del class_names
+        return self.threshold
+
     def _check_settings(self, classes: int) -> None:
         check_class_count(self, 2, classes)
 

@@ -291,10 +291,11 @@ class MinimumCost(Rule):
         """Return the cost of the decisions, the expected cost, and the cost of other rules."""
         means = self.mean_costs(outcomes)
         every = None if self.abstain_cost is None else self._if_decided(outcomes, self.abstain_cost)
+        is_threshold = self.second_class_threshold(outcomes.class_names) is not None
         return means._replace(
             curve=None if every is None else self._cost_curve(every, outcomes.sample_weight),
             if_decided=every,
-            threshold_curve=None if means.threshold is None else threshold_costs(self.cost, outcomes),
+            threshold_curve=threshold_costs(self.cost, outcomes) if is_threshold else None,
         )
 
     def mean_costs(self, outcomes: Outcomes) -> Costs:
@@ -311,7 +312,6 @@ class MinimumCost(Rule):
             without_rule=without,
             curve=None,
             of_rows=paid,
-            threshold=self.second_class_threshold(outcomes.class_names),
         )
 
     def table_columns(self, decision: Decision) -> dict[str, npt.NDArray[Any]]:

@@ -170,8 +170,6 @@ class Costs(NamedTuple):
         For a rule with a cost of setting aside, the cost of each row if it were decided.
     threshold_curve : CostThresholdCurve or None
         Cost of every threshold on the probability of class 1, for a rule with such a threshold.
-    threshold : float or None
-        The threshold of the rule.
     """
 
     mean: float
@@ -181,4 +179,3 @@ class Costs(NamedTuple):
     of_rows: Floats | None = None
     if_decided: IfDecided | None = None
     threshold_curve: CostThresholdCurve | None = None
-    threshold: float | None = None

@@ -115,7 +115,7 @@ class Rule(RuleBySums):
         return None
 
     def second_class_threshold(self, class_names: Sequence[str]) -> float | None:
-        """Return the probability from which the second of two classes is taken, if its costs give one."""
+        """Return the probability from which the second of two classes is taken, or None for other rules."""
         del class_names
         return None
 

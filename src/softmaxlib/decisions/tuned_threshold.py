@@ -307,9 +307,9 @@ class TunedThreshold(Rule):
         return (figure, self.at_least.promise(table, class_names))
 
     def second_class_threshold(self, class_names: Sequence[str]) -> float | None:
-        """Return the threshold, if it was chosen by costs."""
+        """Return the threshold."""
         del class_names
-        return None if self.cost is None else self.threshold_
+        return self.threshold_
 
     def costs(self, outcomes: Outcomes) -> Costs | None:
         """Return the cost of the decisions and the expected cost, or None without costs."""
@@ -329,7 +329,6 @@ class TunedThreshold(Rule):
             without_rule=outcomes.mean(self.cost[outcomes.labels, outcomes.most_likely]),
             curve=None,
             of_rows=self.cost[outcomes.labels, outcomes.decision.action],
-            threshold=self.threshold_,
         )
 
     def _figure(self, tables: Floats) -> Floats:

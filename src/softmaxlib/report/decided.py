@@ -69,7 +69,7 @@ class Decided:
         What thresholds on the second of two classes would have cost, for a rule that is a threshold: at most
         some 600 points, exact, those of `at_threshold` and the cheapest among them.
     threshold : float or None
-        That of the rule.
+        The probability from which the rule takes the second of two classes; None for other rules.
     set_sizes : array of int (classes + 1,) or None
         How many sets have 0, 1, 2, ... classes, or their weight; None for a rule without sets.
     set_coverage : float or None
@@ -129,6 +129,7 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
     takes_classes = rule.takes_classes(outcomes.class_names)
     counts = np.bincount(taken, of_taken, len(names)).tolist()
     possible = None if costs is None else cost_range(rule, outcomes, costs)
+    threshold = rule.second_class_threshold(outcomes.class_names)
     sizes = covered = None
     if decision.sets is not None:
         sizes = np.bincount(decision.sets.sum(axis=1), weights, len(outcomes.class_names) + 1)
@@ -149,8 +150,8 @@ def judge_decisions(rule: Rule, outcomes: Outcomes, costs: Costs | None) -> Deci
         cost_without_rule=None if costs is None else costs.without_rule,
         cost_curve=None if costs is None else costs.curve,
         at_cost=_at_cost(costs, labels if takes_classes else None, weights, possible),
-        cost_threshold_curve=_thinned(costs),
-        threshold=None if costs is None else costs.threshold,
+        cost_threshold_curve=_thinned(costs, threshold),
+        threshold=threshold,
         set_sizes=sizes,
         set_coverage=None if covered is None else float(covered.value),
         set_coverage_interval=None if covered is None else _interval(covered),
@@ -187,7 +188,7 @@ def cost_places(curve: CostThresholdCurve, thresholds: Floats) -> npt.NDArray[np
     return np.maximum(place, 0)
 
 
-def _thinned(costs: Costs | None) -> CostThresholdCurve | None:
+def _thinned(costs: Costs | None, threshold: float | None) -> CostThresholdCurve | None:
     """Return the cheapest point, the ends, those at the slider's stops, and some evenly spread."""
     if costs is None or costs.threshold_curve is None:
         return None
@@ -198,7 +199,7 @@ def _thinned(costs: Costs | None) -> CostThresholdCurve | None:
     by_rows = np.linspace(0, points - 1, _CURVE_POINTS).round().astype(np.int64)
     fall = -np.log(np.maximum(curve.threshold[1:], 1e-300))
     by_threshold = 1 + np.searchsorted(fall, np.linspace(fall[0], fall[-1], _CURVE_POINTS))
-    at_stops = cost_places(curve, probability_stops(costs.threshold))
+    at_stops = cost_places(curve, probability_stops(threshold))
     cheapest = [np.argmin(curve.cost)]
     some = np.unique(np.concatenate([by_rows, np.minimum(by_threshold, points - 1), at_stops, cheapest]))
     return CostThresholdCurve(curve.cost[some], curve.threshold[some])

@@ -162,6 +162,7 @@ def _of_cost(at: AtCost) -> Slider:
 def _of_probability(at: AtThreshold, decided: Decided | None, other: str, name: str) -> Slider:
     false_alarms = at.false_positive_rate.value
     own = None if decided is None else decided.threshold
+    shown = 0.5 if own is None else own
     points = {
         "roc": _points(100 * false_alarms, 100 * at.recall.value),
         "precision-recall": _points(100 * at.recall.value, 100 * at.precision.value),
@@ -189,14 +190,14 @@ def _of_probability(at: AtThreshold, decided: Decided | None, other: str, name: 
         stops=_stops(
             at.threshold,
             percent,
-            _listed(at.threshold, (*_PROBABILITIES, own or 0.5)),
+            _listed(at.threshold, (*_PROBABILITIES, shown)),
             _texts(at.taken),
             _intervals(at.recall),
             _intervals(at.precision),
             _intervals(at.false_positive_rate),
             *costs.values(),
         ),
-        start=_nearest(at.threshold, own or 0.5),
+        start=_nearest(at.threshold, shown),
         has_own=own is not None,
         points=points,
     )
