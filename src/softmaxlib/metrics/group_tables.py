@@ -1,6 +1,6 @@
 """Permutation tests for differences between groups, from the number of rows of each group in each cell."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -80,7 +80,6 @@ def tables_p_value(tables: Sequence[GroupTable]) -> float:
     strata; Patefield, "Algorithm AS 159: an efficient method of generating random R x C tables", Applied
     Statistics 30 (1981).
     """
-    from scipy.stats import random_table
 
     def statistic(drawn: list[npt.NDArray[np.int64]]) -> Floats:
         """Compute the statistic of tables (..., groups, cells), one list entry per stratum."""
@@ -92,12 +91,31 @@ def tables_p_value(tables: Sequence[GroupTable]) -> float:
         grand = np.sum(of_values, axis=-1, keepdims=True) / np.sum(total, axis=-1, keepdims=True)
         return (total * (mean - grand) ** 2).sum(axis=-1)
 
-    laws = [random_table(table.rows.sum(axis=1), table.rows.sum(axis=0)) for table in tables]
+    laws = [_shuffled(table.rows) for table in tables]
 
     def draw(generator: np.random.Generator, count: int) -> Floats:
-        return statistic([law.rvs(count, random_state=generator).astype(np.int64) for law in laws])
+        return statistic([law(generator, count) for law in laws])
 
     return simulated_p_value(draw, float(statistic([table.rows for table in tables])), _DRAWS)
+
+
+def _shuffled(rows: npt.NDArray[np.int64]) -> Callable[[np.random.Generator, int], npt.NDArray[np.int64]]:
+    """Return a function that draws tables (count, groups, cells) with the sums of one."""
+    from scipy.stats import random_table
+
+    of_groups, of_cells = rows.sum(axis=1), rows.sum(axis=0)
+    groups, cells = np.flatnonzero(of_groups), np.flatnonzero(of_cells)
+    # the generator of SciPy gives wrong numbers for one group, one cell, or empty ones
+    if groups.size < 2 or cells.size < 2:
+        return lambda generator, count: np.broadcast_to(rows, (count, *rows.shape))
+    law = random_table(of_groups[groups], of_cells[cells])
+
+    def draw(generator: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+        drawn = np.zeros((count, *rows.shape), np.int64)
+        drawn[:, groups[:, None], cells] = law.rvs(count, random_state=generator)
+        return drawn
+
+    return draw
 
 
 def adjusted_differences(p_values: Mapping[str, float]) -> tuple[GroupDifference, ...]:

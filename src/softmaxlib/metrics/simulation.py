@@ -47,7 +47,7 @@ def simulated_p_value(
     done = reached = 0
     while done < draws:
         batch = min(_BATCH, draws - done)
-        as_large = np.cumsum(draw(generator, batch) >= limit)
+        as_large = np.cumsum(~(draw(generator, batch) < limit))  # a draw that is NaN counts too
         if reached + as_large[-1] >= _ENOUGH:
             return _ENOUGH / (done + 1 + int(np.searchsorted(as_large, _ENOUGH - reached)))
         reached += int(as_large[-1])
