@@ -40,7 +40,7 @@ def sizes_of_weighted_test_sums(classes: int) -> dict[str, int]:
     """Return the number of keys of each kind of sum."""
     return {
         _OF_LEVELS: size_of_leveled(1),
-        _OF_CONFIDENCE: _places() * (2 + 5 * LEVELS),
+        _OF_CONFIDENCE: _places() * (2 + 4 * LEVELS),
         _OF_CLASS_CELLS: _SUMS * classes * grids_of(classes).weighted.cells * LEVELS,
         _OF_CURVE: 2 * FINE.cells if classes == 2 else 0,
     }
@@ -75,21 +75,21 @@ def weighted_calibration_test_of_tally(sums: Sums, counted: BinSums) -> Calibrat
     """Return the test by the sums, and by those of the rows of weight 1 between `fine_edges`."""
     places, found = _places(), sums[_OF_CONFIDENCE]
     key = _first_block(found.known_keys(), 2 * places, places * LEVELS)
-    columns = [found.array((2 * places + number * places * LEVELS + key).tolist()) for number in range(5)]
+    columns = [found.array((2 * places + number * places * LEVELS + key).tolist()) for number in range(4)]
     index = bin_index(fine_edges()[1:], weighted_edges())
     rows, stated, hits = counted
-    variance = stated - np.divide(stated**2, rows, out=np.zeros(rows.size), where=rows > 0)
-    of_ones = [group_sums(index, places, one) for one in (rows, stated, rows, stated, variance)]
+    of_ones = [group_sums(index, places, one) for one in (rows, stated, rows, stated)]
     filled = np.flatnonzero(of_ones[0])
     key, columns = _joined(
         [key, filled * LEVELS - LEAST_LEVEL],
         [np.concatenate([one, other[filled]]) for one, other in zip(columns, of_ones, strict=True)],
     )
-    cells = WeightedCells.of_sums(key // LEVELS, columns[0].astype(np.int64), *columns[1:])
+    group = key // LEVELS
+    cells = WeightedCells.of_sums(group, places, columns[0].astype(np.int64), *columns[1:])
     weight, of_right = found.array(2 * places).reshape(2, places)
     observed = BinSums(
         weight + of_ones[0],
-        group_sums(cells.group, places, columns[1]),
+        group_sums(group, places, columns[1]),
         of_right + group_sums(index, places, hits),
     )
     return calibration_test_of_weighted_sums(observed, cells)
@@ -130,12 +130,11 @@ def curve_weights_of_tally(sums: Sums) -> Floats:
 
 def _add_confidence(sums: Sums, rows: Predictions, weights: Floats, levels: IntArray) -> None:
     places, found = _places(), sums[_OF_CONFIDENCE]
-    confidence, size = rows.figure("confidence"), places * (2 + 5 * LEVELS)
+    confidence, size = rows.figure("confidence"), places * (2 + 4 * LEVELS)
     place = bin_index(confidence, weighted_edges())
     found.weigh(place, size, weights)
     found.weigh(places + place, size, weights, rows.figure("correct"))
-    half = (levels + LEAST_LEVEL >> 1) - LEAST_LEVEL
-    cell = 2 * places + place * LEVELS + half
+    cell = 2 * places + place * LEVELS + levels
     found.weigh(cell, size, None)
     for number, terms in enumerate(weighted_terms(confidence, weights), start=1):
         found.add(number * places * LEVELS + cell, terms)

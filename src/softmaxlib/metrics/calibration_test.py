@@ -14,7 +14,7 @@ from .._renamed import checked_keywords
 from .._text import brief_repr
 from .._underflow import underflow_is_zero
 from ._bins import BinSums, bin_index, top_label_sums
-from ._weighted_draws import WeightedCells
+from ._weighted_draws import WeightedOutcomes, weighted_outcomes
 from .calibration_error import EQUAL_EDGES, Setting, binned, check_setting, error_of_sums, join_classes
 from .predictions import Floats, Predictions, top_label
 
@@ -123,8 +123,9 @@ def calibration_test(
 
     With weights, each row still has one outcome, which is drawn once, and the error of the draw is weighted
     as the observed one is. So the test stays exact, ten times the weights prove no more, and equal weights
-    are no weights. A row that stands in the data twice has two outcomes instead. For the top label, rows of
-    similar weight are drawn together, with the mean and the variance of their own weights.
+    are no weights. A row that stands in the data twice has two outcomes instead. For the top label,
+    rows with weights are drawn one by one. Where more than 2000 of them are expected to have the less likely
+    outcome, rows of similar weight are drawn together.
 
     References
     ----------
@@ -200,11 +201,11 @@ def weighted_edges() -> Floats:
 
 
 def calibration_test_of_weighted_sums(
-    sums: BinSums, cells: WeightedCells, simulations: int = 1000, seed: int = 0
+    sums: BinSums, outcomes: WeightedOutcomes, simulations: int = 1000, seed: int = 0
 ) -> CalibrationTest:
-    """Run the same on sums of weighted rows between `weighted_edges`, which are the groups of the cells."""
+    """Run the same on sums of weighted rows between `weighted_edges`, the groups of the outcomes."""
     edges = weighted_edges()
-    return _test_of_sums(sums, edges, _cells_of_weighted(cells, edges, EQUAL_EDGES), simulations, seed)
+    return _test_of_sums(sums, edges, _cells_of_weighted(outcomes, edges, EQUAL_EDGES), simulations, seed)
 
 
 def _test_of_sums(
@@ -245,7 +246,7 @@ def _cells(predictions: Predictions, edges: Floats) -> tuple[_Draw, npt.NDArray[
     if weights is not None:
         probability = top_label(predictions).confidence
         fine = _fine(edges, _WEIGHTED_CELLS)
-        found = WeightedCells.of(bin_index(probability, fine), probability, weights)
+        found = weighted_outcomes(bin_index(probability, fine), fine.size - 1, probability, weights)
         return _cells_of_weighted(found, fine, edges)
     fine = _fine(edges, _CELLS)
     return _cells_of_sums(top_label_sums(predictions, fine, fine.size - 1), fine, edges)
@@ -257,10 +258,10 @@ def _fine(edges: Floats, cells: int) -> Floats:
 
 
 def _cells_of_weighted(
-    cells: WeightedCells, fine: Floats, edges: Floats
+    outcomes: WeightedOutcomes, fine: Floats, edges: Floats
 ) -> tuple[_Draw, npt.NDArray[np.int64]]:
-    """Do as `_cells`, by the cells of weighted rows, whose groups lie between the fine edges."""
-    return lambda generator, count: cells.draw(generator, count).T, bin_index(fine[1:], edges)[cells.group]
+    """Do as `_cells`, by the outcomes of weighted rows, whose groups lie between the fine edges."""
+    return lambda generator, count: outcomes.draw(generator, count).T, bin_index(fine[1:], edges)
 
 
 def _cells_of_sums(sums: BinSums, fine: Floats, edges: Floats) -> tuple[_Draw, npt.NDArray[np.int64]]:

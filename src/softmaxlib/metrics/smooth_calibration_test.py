@@ -11,7 +11,7 @@ from .._frameworks import in_kind_of
 from .._renamed import checked_keywords
 from .._underflow import underflow_is_zero
 from ._bins import group_sums
-from ._weighted_draws import WeightedCells
+from ._weighted_draws import weighted_outcomes
 from .calibration_test import SIMULATIONS_AT_ONCE, CalibrationTest, judged_by_chance
 from .predictions import Floats, Predictions, TopLabel, top_label
 from .smooth_calibration_error import CELLS, error_of_residuals
@@ -67,8 +67,8 @@ def smooth_calibration_test(
     Notes
     -----
     Rows whose probabilities differ by at most 1/8192 are drawn together, so the time does not grow with the
-    rows: about 2 ms per draw. With weights, so are rows of similar weight, with the mean and the variance of
-    their own weights.
+    rows: about 2 ms per draw. Rows with weights are drawn one by one. Where more than 2000 of them are
+    expected to have the less likely outcome, rows of similar weight are drawn together.
 
     References
     ----------
@@ -117,10 +117,10 @@ def _weighted_test(
     generator: np.random.Generator,
 ) -> CalibrationTest:
     """Test weighted rows."""
-    cells = WeightedCells.of(cell, top.confidence, weights)
+    outcomes = weighted_outcomes(cell, CELLS, top.confidence, weights)
+    stated = group_sums(cell, CELLS, weights * top.confidence)
     residuals = np.bincount(cell, weights * (top.correct - top.confidence), CELLS) / weights.sum()
     null = np.empty(simulations)
     for simulation in range(simulations):
-        surplus = (cells.draw(generator, 1)[0] - cells.mean) / weights.sum()
-        null[simulation] = error_of_residuals(group_sums(cells.group, CELLS, surplus))
+        null[simulation] = error_of_residuals((outcomes.draw(generator, 1)[0] - stated) / weights.sum())
     return judged_by_chance(error_of_residuals(residuals), null)
