@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import softmaxlib as sm
 from softmaxlib import softmax
 from softmaxlib.cli._softmax_steps import steps
 
@@ -211,6 +212,36 @@ def test_only_a_finite_log_probability_is_said_to_be_kept(softmaxlib, logits, se
     assert found == sentences
 
 
+@pytest.mark.parametrize(
+    ("logits", "temperature", "limit", "shifted"),
+    [
+        (["1000", "999"], "1e-300", "1e-290, the least", -1e290),
+        (["1e-295", "0"], "1e-300", "1e-290, the least", -1e-5),
+        (["1e300", "-1e300"], "1e295", "1e+290, the largest", -2e10),
+    ],
+)
+def test_a_temperature_that_is_replaced_is_replaced_everywhere(
+    softmaxlib, logits, temperature, limit, shifted
+):
+    outcome = softmaxlib("explain", *logits, "--temperature", temperature, "--compare", "--jacobian")
+    text, used = outcome.out, limit.partition(",")[0]
+    sentence = f"A temperature of {float(temperature):g} counts as {limit} that softmax divides by."
+    assert sentence in text
+    assert f"{float(temperature):g}" not in text.replace(sentence, "").replace(logits[0], "")
+    assert float(column(text.replace("minus the maximum", "shifted"), 2)[1]) == pytest.approx(shifted)
+    assert f"minus the maximum, / {used}" in text
+    assert f"all of the logits / {used}:" in text
+    exact = sm.log_softmax(np.array(logits, dtype=float), temperature=float(temperature))
+    kept = re.findall(r"the log-probability of 1 is (.*)\.$", text, re.M)
+    assert kept == ([f"{shifted:.8g}"] if shifted < -1000 else [])
+    assert shifted == pytest.approx(exact[1] - exact[0])
+
+
+@pytest.mark.parametrize("temperature", ["1e-290", "1e290", "2"])
+def test_a_temperature_that_softmax_takes_is_not_said_to_be_replaced(softmaxlib, temperature):
+    assert "counts as" not in softmaxlib("explain", "2", "1", "--temperature", temperature).out
+
+
 def test_the_jacobian_at_a_temperature(softmaxlib):
     text = softmaxlib("explain", "2", "1", "--jacobian", "--temperature", "2").out
     assert "Jacobian (diag(p) - p p^T) / 2:" in text
@@ -242,6 +273,9 @@ def test_a_narrow_terminal_loses_no_digit(width, bars, table):
         (["1", "inf"], ["finite or -inf", "got inf"]),
         (["-inf", "-inf"], ["at least one logit must be finite"]),
         (["1", "2", "--names", "a"], ["--names", "2 logits, got 1 names"]),
+        (["1", "2", "--names", "a,a"], ["--names must name each class once: got 'a' for 2 classes; give"]),
+        (["1", "2", "3", "--names", "b,a, b", "--sample"], ["each class once: got 'b' for 2 classes"]),
+        (["1", "2", "--names", "\x01,\x02"], ["each class once: got", "for 2 classes"]),
         (["1", "2", "--temperatur", "3"], ["no such option: --temperatur"]),
         (["1", "2", "--temperature", "warm"], ["--temperature"]),
         (["1", "2", "--temperature", "0"], ["temperature"]),

@@ -389,6 +389,45 @@ def test_a_name_is_never_markup(page, address):
     assert page.run("document.querySelectorAll('img').length") == 0
 
 
+GRIN = "\N{GRINNING FACE}"  # one character, which UTF-16 writes in two halves
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("a" * 23 + GRIN + "b", "a" * 23 + GRIN), (GRIN * 25, GRIN * 24), ("b" * 25, "b" * 24), (GRIN, GRIN)],
+)
+def test_a_name_is_cut_between_two_characters(page, address, name, kept):
+    page.open(f"{address}#logits=1,2,3&name={quote(name)}&name=b&name=c")
+    assert page.run("document.querySelector('#bars .name').textContent.isWellFormed()")
+    assert texts(page, "#bars .name")[0] == kept
+    field = "#classes input[type=text]"
+    assert page.run(f"document.querySelector('{field}').value") == kept
+    set_value(page, field, "b")
+    assert texts(page, "#bars .name")[0] == "b"
+    set_value(page, field, name)
+    assert page.run(f"document.querySelector('{field}').value") == kept
+    assert texts(page, "#bars .name")[0] == kept
+
+
+def test_a_name_that_grows_too_long_keeps_the_cursor(page, address):
+    page.open(f"{address}#logits=1,2&name={'a' * 24}&name=b")
+    field = "document.querySelector('#classes input[type=text]')"
+    page.run(f"{field}.focus(), {field}.setSelectionRange(3, 3)")
+    page.run(f"document.execCommand('insertText', false, '{GRIN}')")
+    assert page.run(f"{field}.value") == "aaa" + GRIN + "a" * 20
+    assert page.run(f"[{field}.selectionStart, {field}.selectionEnd]") == [5, 5]
+
+
+def test_the_triangle_shortens_a_name_between_two_characters(page, address):
+    name = GRIN * 24
+    page.open(f"{address}#logits=1,2,3&name={quote(name)}&name={quote('a' + name)}&name=c")
+    corners = texts(page, "#triangle-figure .corner")
+    shown = [corner.partition("…")[0] for corner in corners[:2]]
+    assert 0 < len(shown[0]) < 24
+    assert set(shown[0]) == {GRIN}
+    assert set(shown[1][1:]) == {GRIN}
+
+
 def test_classes_count_from_1_however_they_are_added(page, address):
     page.open(f"{address}#logits=1,2,3,4,5")
     assert texts(page, "#bars .name") == ["cat", "dog", "bird", "class 4", "class 5"]

@@ -1,5 +1,7 @@
 """Errors for wrong input: the rule, the value, the row and the stage."""
 
+from dataclasses import fields
+
 import numpy as np
 import pandas
 import pytest
@@ -13,6 +15,7 @@ from softmaxlib.sampling import (
     ExcludeTopChoices,
     FrequencyPenalty,
     MinP,
+    PresencePenalty,
     RepetitionPenalty,
     Temperature,
     TopK,
@@ -68,14 +71,15 @@ def test_types_without_a_meaning(logits):
         ({"min_p": 1.1}, r"MinP: p must be from 0 to 1, got 1\.1"),
         ({"typical_p": 0}, r"TypicalP: p must be above 0"),
         ({"top_n_sigma": 0}, r"TopNSigma: n must be a finite number above 0, got 0"),
-        ({"top_k": [1, 2]}, r"do not broadcast to the rows of the logits \(3,\)"),
+        ({"top_k": [1, 2]}, r"broadcast; got shape \(2,\) for TopK: k, shape \(3,\) for the rows of the"),
+        ({"top_k": [1, 2], "top_p": 0.5}, r"got shape \(2,\) for TopK: k, shape \(3,\) for the rows of the"),
         ({"bias": {5: 1.0}}, r"token ids in bias must lie in 0 to 4, got 5"),
         ({"bias": {-1: 1.0}}, r"token ids in bias must lie in 0 to 4, got -1"),
         ({"bias": {1: np.nan}}, r"bias must be finite, or -inf .* got nan at row 0, token 1"),
         ({"bias": {1: np.inf}}, r"bias must be finite, or -inf .* got inf at row 0, token 1"),
         (
             {"bias": np.zeros((2, 5))},
-            r"their shapes \[\(2,\), \(\)\] do not broadcast to the rows of the logits",
+            r"got shape \(2,\) for bias or allowed, shape \(3,\) for the rows of the logits",
         ),
         ({"position": [7, 2, 7]}, r"rows 0 and 2 have one seed and the same position 7, and would draw the"),
         ({"position": [3, 3, 9]}, r"rows 0 and 1 have one seed and the same position 3"),
@@ -105,6 +109,9 @@ def test_options(options, message):
         ({"seed": [True, 2**64 - 1, 5]}, r"seed must be a whole number.*True"),
         ({"bias": list("abcde")}, r"bias must hold real numbers, got dtype"),
         ({"top_p": "0.9"}, r"TopP: p must be above 0 and at most 1, got '0\.9'"),
+        ({"top_k": [2, True, 3]}, r"TopK: k must be a whole number, 1 or more, got \[2, True, 3\]"),
+        ({"min_p": (np.True_, 0.5, 0.5)}, r"MinP: p must be from 0 to 1, got \(.*True.*, 0\.5, 0\.5\)"),
+        ({"temperature": ["x"] * 10**5}, r"Temperature: .* got \['x', .* characters left out\) .* 'x'\]"),
     ],
 )
 def test_option_types(options, message):
@@ -206,6 +213,26 @@ def test_drafts_beyond_the_last_position():
             r"RepetitionPenalty: window must be a whole number, 0 or more, got <NA>",
         ),
         (
+            lambda: RepetitionPenalty(1.2, window=10**5000),
+            r"window must be .*, got an integer of 16,610 bits",
+        ),
+        (
+            lambda: DontRepeatYourself(1.0, breakers=[10**5000]),
+            r"breakers must lie in 0 to .*, got an integer of 16,610 bits, entry 0",
+        ),
+        (lambda: Chain.like("sglang", min_p=np.nan), r"MinP: p must be from 0 to 1, got nan"),
+        (lambda: Chain.like("sglang", min_p=-0.5), r"MinP: p must be from 0 to 1, got -0\.5"),
+        (lambda: Chain.like("mlx", top_p=np.nan), r"TopP: p must be above 0 and at most 1, got nan"),
+        (lambda: Chain.like("mlx", top_k=2.5), r"TopK: k must be a whole number, 1 or more, got 2\.5"),
+        (
+            lambda: Chain.like("mlx", temperature=[0, 1], min_p=[7, 0.5]),
+            r"MinP: p must be from 0 to 1, got 7\.0 in row 0",
+        ),
+        (
+            lambda: Chain.like("llama.cpp", dry_base=0, dry_multiplier=np.nan),
+            r"DontRepeatYourself: multiplier must be finite, 0 or more, got nan",
+        ),
+        (
             lambda: Chain.like("gpt"),
             r"engine must be one of transformers, vllm, llama\.cpp, sglang, mlx; got 'gpt'",
         ),
@@ -218,6 +245,61 @@ def test_drafts_beyond_the_last_position():
 def test_building(build, message):
     with pytest.raises(InvalidInputError, match=message):
         build()
+
+
+SWITCHES = {ExcludeTopChoices: "probability", DontRepeatYourself: "multiplier"}
+DETAILS = [
+    (ExcludeTopChoices, "threshold", ["llama.cpp", "mlx"], "xtc_threshold"),
+    (DontRepeatYourself, "base", ["llama.cpp"], "dry_base"),
+    (DontRepeatYourself, "allowed_length", ["llama.cpp"], "dry_allowed_length"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "engines", "option"), DETAILS)
+def test_none_is_for_the_switch_alone(kind, name, engines, option):
+    switch = SWITCHES[kind]
+    message = rf"^{kind.__name__}: {name} must be .*, got None; {switch}=None switches the stage off$"
+    for build in (
+        lambda: kind(1.0, **{name: None}),
+        lambda: kind(**{name: None}),
+        *(lambda engine=engine: Chain.like(engine, **{option: None}) for engine in engines),
+    ):
+        with pytest.raises(UnsupportedTypeError, match=message):
+            build()
+    assert kind(None).is_off
+
+
+PARAMETERS = [
+    *[
+        (kind, item.name)
+        for kind in (Temperature, TopK, TopP, MinP, TypicalP, TopNSigma)
+        for item in fields(kind)
+    ],
+    *[(kind, "penalty") for kind in (RepetitionPenalty, PresencePenalty, FrequencyPenalty)],
+    *[(kind, name) for kind, name, *_ in DETAILS],
+    *SWITCHES.items(),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
+@pytest.mark.parametrize(
+    "value",
+    [True, np.True_, "0.5", b"1", 1j, 1 + 0j, [1, True], [1, None], ["1"], [1j], [True, True], {1}, ...],
+    ids=str,
+)
+def test_what_is_no_number_is_answered_by_name(kind, name, value):
+    with pytest.raises(UnsupportedTypeError, match=rf"^{kind.__name__}: {name} must be .*, got "):
+        kind(**{name: value})
+
+
+@pytest.mark.parametrize(("kind", "name"), PARAMETERS)
+def test_nan_and_rows_that_are_not_there_are_answered_by_name(kind, name):
+    with pytest.raises(InvalidInputError, match=rf"^{kind.__name__}: {name} must be .*, got nan in row 1"):
+        kind(**{name: [1.0, np.nan, 1.0]})
+    chain = Chain(kind(**{name: [1.0, 1.0]}))
+    message = rf"got shape \(2,\) for {kind.__name__}: {name}, shape \(3,\) for the rows of the logits"
+    with pytest.raises(InvalidInputError, match=message):
+        chain.process(LOGITS, history=[], seed=1, position=0)
 
 
 def test_calls_that_lack_something():

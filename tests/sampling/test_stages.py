@@ -97,6 +97,7 @@ def test_a_copy_is_equal_and_frozen_too(stage, again):
         (TopK(np.array([1, 2])), TopK(np.array([1.0, 2.0]))),
         (Temperature(0), Temperature(-0.0)),
         (RepetitionPenalty(2, window=np.int8(3)), RepetitionPenalty(2.0, window=3)),
+        (RepetitionPenalty(2.0, include_prompt=np.True_), RepetitionPenalty(2.0, include_prompt=True)),
         (TopK(np.arange(1, 3000)), TopK(np.arange(1.0, 3000.0))),
     ],
     ids=repr,

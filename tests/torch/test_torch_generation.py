@@ -229,6 +229,59 @@ def test_processed_scores_are_finite_and_in_order_in_every_dtype(dtype, temperat
         torch.testing.assert_close(torch.softmax(result.double(), -1), exact, rtol=0, atol=0.01)
 
 
+def processed(chain, scores):
+    ids = torch.zeros(len(scores), 1, dtype=torch.int64)
+    return ChainLogitsProcessor(chain, prompt_length=1)(ids, scores)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rounding_to_a_narrow_dtype_keeps_the_probabilities(dtype):
+    scores = torch.tensor([[100.0, 99.5, 10.0]], dtype=dtype)
+    odds = np.exp(-0.5 / 0.7)
+    expected = torch.tensor([[1 / (1 + odds), odds / (1 + odds), 0.0]], dtype=torch.float64)
+    found = torch.softmax(processed(Chain(Temperature(0.7)), scores).double(), -1)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "share"), [(torch.bfloat16, 2.0**-8), (torch.float16, 2.0**-11), (torch.float32, 2.0**-24)]
+)
+@pytest.mark.parametrize("size", [0.01, 1.0, 30.0, 3000.0])
+@pytest.mark.parametrize("chain", [Chain(Temperature(0.7)), Chain(RepetitionPenalty(1.1)), Chain(Bias())])
+def test_no_difference_moves_more_than_is_said(dtype, share, size, chain):
+    generator = torch.Generator().manual_seed(6)
+    scores = (size * (1 + torch.rand(40, 30, generator=generator))).to(dtype)
+    ids, bias = torch.arange(40)[:, None] % 30, {3: 0.123, 4: -0.456}
+    found = ChainLogitsProcessor(chain, prompt_length=1, bias=bias)(ids, scores).double()
+    history = ids.tolist()
+    exact = chain.process(scores.double(), history=history, bias=bias)
+    gap, kept = (x.amax(-1, keepdim=True) - x for x in (exact, found))
+    assert ((kept - gap).abs() <= torch.maximum(gap * share + 3e-8, torch.tensor(2 * 2.0**-16))).all()
+    order = exact.argsort(-1)
+    assert (found.gather(-1, order).diff(dim=-1) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "scores", "chain", "expected"),
+    [
+        (torch.bfloat16, [[100.0, 99.5, 10.0]], Chain(TopK(2)), [[100.0, 99.5, -torch.inf]]),
+        (torch.bfloat16, [[3e38, 1.0, -3e38]], Chain(Bias()), [[3e38, 1.0, -3e38]]),
+        (torch.float16, [[100.0, 99.5, 10.0]], Chain(Temperature(0.5)), [[200.0, 199.0, 20.0]]),
+        (torch.float64, [[1e300, 2.0, 1.0]], Chain(Temperature(0.7)), [[1e300 / 0.7, 2 / 0.7, 1 / 0.7]]),
+        (torch.float32, [[30.0, 20.0, 1.0]], Chain(Temperature(0.7)), [[30 / 0.7, 20 / 0.7, 1 / 0.7]]),
+        (
+            torch.bfloat16,
+            [[1.0, 2.0], [1.0, 2.0]],
+            Chain(Temperature([0.5, 0.7])),
+            [[2.0, 4.0], [-1 / 0.7, 0.0]],
+        ),
+    ],
+)
+def test_what_a_dtype_can_represent_stays_as_it_is(dtype, scores, chain, expected):
+    found = processed(chain, torch.tensor(scores, dtype=dtype))
+    assert torch.equal(found, torch.tensor(expected, dtype=torch.float64).to(dtype))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize(
     "chain", [Chain(Temperature(1e-4)), Chain(RepetitionPenalty(1e30)), Chain(Bias())], ids=str

@@ -8,8 +8,14 @@ from .._arrays import FloatArray, IntArray
 from ._listing import Listing
 from ._text import bar, format_probability
 
+LEAST_TEMPERATURE, LARGEST_TEMPERATURE = 1e-290, 1e290  # softmax replaces those beyond (docs/accuracy.md)
 _UNDERFLOW = "underflows to 0"
 _MOST_NAMES = 8
+
+
+def counted(temperature: float) -> float:
+    """Return the temperature that softmax divides by."""
+    return min(max(temperature, LEAST_TEMPERATURE), LARGEST_TEMPERATURE)
 
 
 def steps(values: FloatArray, probabilities: FloatArray, labels: list[str], temperature: float) -> Listing:

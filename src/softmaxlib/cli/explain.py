@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from .._arrays import FloatArray
-from .._text import printable
+from .._text import printable, quoted
 from ..errors import InvalidInputError
 from ._options import (
     DrawSeed,
@@ -87,11 +87,19 @@ def _print_softmax(
 ) -> None:
     from ..activations import softmax
     from ._alternatives import columns_of, comparison, verdicts
-    from ._softmax_steps import jacobian, notes, steps, summary
+    from ._softmax_steps import counted, jacobian, notes, steps, summary
 
     probabilities = softmax(values, temperature=temperature)
+    asked, temperature = temperature, counted(temperature)
     steps(values, probabilities, labels, temperature).print(console)
     console.print(Text(f"\n{summary(values, probabilities, labels)}"))
+    if temperature != asked:
+        limit = "least" if temperature > asked else "largest"
+        console.print(
+            Text(
+                f"A temperature of {asked:g} counts as {temperature:g}, the {limit} that softmax divides by."
+            )
+        )
     for note in notes(values, probabilities, labels, temperature):
         console.print(Text(note))
     if with_jacobian:
@@ -124,7 +132,13 @@ def _number(text: str) -> float:
 def _names(names: str | None, count: int) -> list[str]:
     if names is None:
         return [str(index) for index in range(count)]
-    result = [name.strip() for name in names.split(",")]
+    result = [printable(name.strip()) for name in names.split(",")]
     if len(result) != count:
         raise InvalidInputError(f"--names must name each class once: {count} logits, got {len(result)} names")
-    return [printable(name) for name in result]
+    if len(set(result)) < count:
+        repeated = max(result, key=result.count)
+        raise InvalidInputError(
+            f"--names must name each class once: got {quoted([repeated])} for {result.count(repeated)} "
+            "classes; give each its own"
+        )
+    return result

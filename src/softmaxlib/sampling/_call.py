@@ -114,8 +114,9 @@ def prepare_rows(
             f"{needs} reads the history: pass history=, the token ids so far ([] where there are none)"
         )
     lengths = whole_numbers(prompt_length, "prompt_length", 2**63 - 1)
-    parameters = [shape for stage in stages for shape in stage.parameter_shapes()]
-    shape = _broadcast(rows, [*parameters, *others, lengths.shape])
+    given = [item for stage in stages for item in stage.parameter_shapes().items()]
+    given += [*(("bias or allowed", other) for other in others), ("prompt_length", lengths.shape)]
+    shape = _broadcast(rows, given)
     past = None if history is None else check_history(history, vocabulary)
     if past is not None:
         shape = _with_history(shape, past)
@@ -277,13 +278,14 @@ def number_rows(rows: Shape, shape: Shape) -> IntArray:
     return np.broadcast_to(np.arange(math.prod(rows)).reshape(rows), shape).ravel()
 
 
-def _broadcast(rows: Shape, others: list[Shape]) -> Shape:
+def _broadcast(rows: Shape, given: list[tuple[str, Shape]]) -> Shape:
     try:
-        return np.broadcast_shapes(rows, *others)
+        return np.broadcast_shapes(rows, *(shape for _, shape in given))
     except ValueError:
+        got = ", ".join(f"shape {shape} for {name}" for name, shape in given if shape)
         raise InvalidInputError(
-            f"parameters must be one number or one per row; their shapes {others} do not broadcast "
-            f"to the rows of the logits {rows}"
+            "parameters must be one number or one per row, of shapes that broadcast; got "
+            f"{got}, shape {rows} for the rows of the logits"
         ) from None
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._arrays import Array, as_numpy
+from .._text import written_integer
 from ..errors import InvalidInputError, UnsupportedTypeError
 
 Integers = npt.NDArray[Any]
@@ -60,7 +61,7 @@ def _not_whole(name: str, got: str) -> UnsupportedTypeError:
 
 
 def _out_of_range(name: str, largest: int, value: Any, where: str) -> InvalidInputError:
-    return InvalidInputError(f"{name} must lie in 0 to {largest}, got {value}{where}")
+    return InvalidInputError(f"{name} must lie in 0 to {largest}, got {written_integer(value)}{where}")
 
 
 def _where(index: tuple[Any, ...], place: Place) -> str:

@@ -107,8 +107,10 @@ class Chain:
             presence_penalty, frequency_penalty, penalty_last_n, dry_multiplier, dry_base, dry_allowed_length,
             dry_penalty_last_n, dry_breakers, xtc_probability, xtc_threshold, repetition_context_size,
             presence_context_size, frequency_context_size if the engine has them. None switches an option off
-            (for a number of tokens: all tokens count). The off value of the engine does the same, and for a
-            number of tokens the value that means all there (-1 in llama.cpp, 0 in mlx).
+            (for a number of tokens in the history: all tokens count). The off value of the engine does the
+            same, and for a number of tokens the value that means all there (-1 in llama.cpp, 0 in mlx).
+            dry_base, dry_allowed_length, dry_breakers and xtc_threshold take no None: dry_multiplier and
+            xtc_probability switch off what they belong to.
 
         Returns
         -------

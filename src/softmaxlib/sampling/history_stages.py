@@ -7,6 +7,7 @@ import numpy as np
 
 from .._arrays import IntArray
 from .._checks import check_flag, check_sequence
+from .._text import shortened, written_integer
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import penalties
 from ._context import Context
@@ -38,7 +39,8 @@ class Penalty(Stage):
     def __post_init__(self) -> None:
         check_parameter(self, "penalty", self.penalty, np.isfinite, "a finite number")
         check_window(self, self.window)
-        check_flag(self.include_prompt, f"{type(self).__name__}: include_prompt")
+        include_prompt = check_flag(self.include_prompt, f"{type(self).__name__}: include_prompt")
+        object.__setattr__(self, "include_prompt", include_prompt)
 
     @property
     def is_off(self) -> bool:
@@ -75,7 +77,8 @@ def check_window(stage: Stage, window: int | None) -> None:
         number = None if window is None else int(whole_numbers(window, "window", 2**63 - 1))
     except (InvalidInputError, UnsupportedTypeError, TypeError):
         raise InvalidInputError(
-            f"{type(stage).__name__}: window must be a whole number, 0 or more, got {window!r}"
+            f"{type(stage).__name__}: window must be a whole number, 0 or more, got "
+            f"{written_integer(window) if isinstance(window, int) else shortened(repr(window), 200)}"
         ) from None
     object.__setattr__(stage, "window", number)
 

@@ -10,8 +10,8 @@ mlx-lm (2026)           mlx_lm/sample_utils.py `make_sampler`, `make_logits_proc
 ======================  ==========================================================================
 
 The order of stages and the tokens that each keeps follow the engine. The random numbers do not. The value
-that switches an option off in the engine does so here too, and None always does. In an array it switches the
-option off for its row.
+that switches an option off in the engine does so here too, and None does, unless another option is the
+switch (dry_multiplier, xtc_probability). In an array the value switches the option off for its row.
 
 Equal scores are the exception. Of the tokens whose score equals the k-th, or that of the least probable top
 choice (XTC), all are kept, as in transformers and vLLM. llama.cpp, mlx-lm and SGLang keep exactly k (one top
@@ -20,6 +20,7 @@ choice), but their source does not define which: they use sorts that are not sta
 """
 
 from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -107,7 +108,6 @@ def llama_cpp(option: Options) -> list[Stage]:
     the engine are texts: a line break, ``:``, ``"`` and ``*``. Pass the ids of their tokens as
     `dry_breakers`.
     """
-    without_dry = _mask(option["dry_base"], lambda base: base < 1)
     window = _all_where(option["penalty_last_n"], -1)
     return [
         Bias(),
@@ -115,12 +115,16 @@ def llama_cpp(option: Options) -> list[Stage]:
         RepetitionPenalty(option["repetition_penalty"], window=window),
         FrequencyPenalty(option["frequency_penalty"], window=window),
         PresencePenalty(option["presence_penalty"], window=window),
-        DontRepeatYourself(
-            _without(option, "dry_multiplier", lambda multiplier: multiplier == 0, also=without_dry),
-            _replaced(option["dry_base"], lambda base: base < 1, 1.0),
-            option["dry_allowed_length"],
-            _all_where(option["dry_penalty_last_n"], -1),
-            option["dry_breakers"],
+        _off_where(
+            _mask(option["dry_base"], lambda base: base < 1),
+            DontRepeatYourself(
+                _without(option, "dry_multiplier", lambda multiplier: multiplier == 0),
+                _replaced(option["dry_base"], lambda base: base < 1, 1.0),
+                option["dry_allowed_length"],
+                _all_where(option["dry_penalty_last_n"], -1),
+                option["dry_breakers"],
+            ),
+            "dry_multiplier",
         ),
         TopNSigma(_without(option, "top_n_sigma", lambda n: n <= 0)),
         TopK(_without(option, "top_k", lambda k: k <= 0)),
@@ -140,7 +144,8 @@ def sglang(option: Options) -> list[Stage]:
     are 0.
     """
     top_k, top_p = TopK(_without(option, "top_k", lambda k: k == -1)), TopP(option["top_p"])
-    min_p = _without(option, "min_p", lambda p: p == 0)
+    min_p = MinP(_without(option, "min_p", lambda p: p == 0))
+    one_by_one = min_p.p is not None and np.any(min_p.p > 0)
     return [
         FrequencyPenalty(option["frequency_penalty"], include_prompt=False),
         PresencePenalty(option["presence_penalty"], include_prompt=False),
@@ -148,7 +153,7 @@ def sglang(option: Options) -> list[Stage]:
         Allowed(),
         Bias(),
         Temperature(_replaced(option["temperature"], lambda t: (t > 0) & (t < 1e-6), 0.0)),
-        *([top_k, top_p, MinP(min_p)] if np.any(_mask(min_p, lambda p: p > 0)) else [top_p, top_k]),
+        *([top_k, top_p, min_p] if one_by_one else [top_p, top_k]),
     ]
 
 
@@ -167,12 +172,14 @@ def mlx(option: Options) -> list[Stage]:
         RepetitionPenalty(repetition, window=_all_where(option["repetition_context_size"], 0)),
         PresencePenalty(option["presence_penalty"], window=_all_where(option["presence_context_size"], 0)),
         FrequencyPenalty(option["frequency_penalty"], window=_all_where(option["frequency_context_size"], 0)),
-        TopP(_without(option, "top_p", lambda p: (p <= 0) | (p >= 1), also=greedy)),
-        MinP(_without(option, "min_p", lambda p: p == 0, also=greedy)),
-        ExcludeTopChoices(
-            _without(option, "xtc_probability", lambda p: p <= 0, also=greedy), option["xtc_threshold"]
+        _off_where(greedy, TopP(_without(option, "top_p", lambda p: (p <= 0) | (p >= 1))), "top_p"),
+        _off_where(greedy, MinP(_without(option, "min_p", lambda p: p == 0)), "min_p"),
+        _off_where(
+            greedy,
+            ExcludeTopChoices(_without(option, "xtc_probability", lambda p: p <= 0), option["xtc_threshold"]),
+            "xtc_probability",
         ),
-        TopK(_without(option, "top_k", lambda k: k <= 0, also=greedy)),
+        _off_where(greedy, TopK(_without(option, "top_k", lambda k: k <= 0)), "top_k"),
         Temperature(option["temperature"]),
     ]
 
@@ -249,21 +256,24 @@ def _mask(value: Parameter, test: Callable[[npt.NDArray[Any]], Mask]) -> Mask:
     return test(array) if array.dtype.kind in "iuf" else np.zeros(array.shape, dtype=np.bool_)
 
 
-def _without(
-    option: Options,
-    name: str,
-    is_off: Callable[[npt.NDArray[Any]], Mask],
-    also: Mask | bool = False,
-) -> Parameter:
-    """Return the option. None if one number switches it off, and the neutral value in rows in which it is
+def _without(option: Options, name: str, is_off: Callable[[npt.NDArray[Any]], Mask]) -> Parameter:
+    """Return the option, neutral where its own value switches it off."""
+    return _neutral_where(_mask(option[name], is_off), option[name], name)
+
+
+def _off_where(rows: Mask, stage: Stage, name: str) -> Stage:
+    """Return a stage, whose parameters are checked by now, that another option switches off in some rows."""
+    switch = fields(stage)[0].name
+    return replace(stage, **{switch: _neutral_where(rows, getattr(stage, switch), name)})
+
+
+def _neutral_where(off: Mask, value: Parameter, name: str) -> Parameter:
+    """Return the value of an option. None if it is one number and off, and neutral in rows in which it is
     off."""
-    value = option[name]
-    if value is None:
-        return None
-    off = _mask(value, lambda array: np.asarray(is_off(array) | also))
-    if off.ndim == 0 and off:
-        return None
-    return np.where(off, NEUTRAL[name], as_real(value, name)) if off.any() else value
+    if value is None or not off.any():
+        return value
+    neutral = np.where(off, NEUTRAL[name], as_real(value, name))
+    return neutral if neutral.ndim else None
 
 
 def _all_where(window: Any, value: int) -> Any:

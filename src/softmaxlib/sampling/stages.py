@@ -1,7 +1,8 @@
 """The stages of a chain. Each is a printable object with a function from scores to scores.
 
 Scores are (rows, V) float64, and -inf marks a removed token. A parameter is one number, or an array with one
-per row. None switches a stage off. It stays in the chain, so that the order is visible.
+per row. None as the first parameter switches a stage off. It stays in the chain, so that the order is
+visible.
 """
 
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from .._arrays import IntArray, as_numpy
 from .._checks import check_real
+from .._text import shortened
 from ..errors import InvalidInputError, UnsupportedTypeError
 from . import filters
 from ._context import Context
@@ -71,10 +73,10 @@ class Stage:
         arrays = {name: change(value) for name, value in values.items() if isinstance(value, np.ndarray)}
         return replace(self, **arrays) if arrays else self
 
-    def parameter_shapes(self) -> list[tuple[int, ...]]:
-        """Return the shapes of the array parameters, which have one entry per row."""
-        values = [getattr(self, item.name) for item in fields(self)]
-        return [value.shape for value in values if isinstance(value, np.ndarray)]
+    def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of the array parameters, which have one entry per row, by name."""
+        values = {f"{type(self).__name__}: {item.name}": getattr(self, item.name) for item in fields(self)}
+        return {name: value.shape for name, value in values.items() if isinstance(value, np.ndarray)}
 
 
 def column(value: Parameter, scores: Float64Array, kind: type = np.float64) -> npt.NDArray[Any]:
@@ -95,14 +97,24 @@ def check_parameter(
     valid: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]],
     rule: str,
 ) -> None:
-    """Check each entry of `value` against the rule, and store it as a Python number or a read-only copy."""
-    if value is None:
+    """Check each entry of `value` against the rule, and store it as a Python number or a read-only copy.
+
+    None is for the first parameter alone, which switches the stage off.
+    """
+    switch = fields(stage)[0].name
+    if value is None and name == switch:
         return
+    if value is None:
+        raise UnsupportedTypeError(
+            f"{type(stage).__name__}: {name} must be {rule}, got None; {switch}=None switches the stage off"
+        )
     array = as_real(value, name)
     if array.dtype.kind == "O" and array.ndim == 0 and isinstance(value, int):
         array = np.asarray(check_real(value, name))  # an integer beyond 64 bits
     if array.dtype.kind not in "iuf":
-        raise UnsupportedTypeError(f"{type(stage).__name__}: {name} must be {rule}, got {value!r}")
+        raise UnsupportedTypeError(
+            f"{type(stage).__name__}: {name} must be {rule}, got {shortened(repr(value), 200)}"
+        )
     wrong = ~valid(array)
     if np.any(wrong):
         first = np.argwhere(wrong)[0]
@@ -114,8 +126,15 @@ def check_parameter(
 
 
 def as_real(value: Parameter, name: str) -> npt.NDArray[Any]:
-    """Convert a parameter to an array. bfloat16, which NumPy does not count as a number, becomes float64."""
+    """Convert a parameter to an array. bfloat16, which NumPy does not count as a number, becomes float64.
+
+    A list with True among its numbers becomes an array of objects, which no stage takes: NumPy would read 1.
+    """
     array = as_numpy(value, name)
+    if isinstance(value, (list, tuple)):
+        entries = np.array(value, dtype=object)
+        if any(isinstance(entry, (bool, np.bool_)) for entry in entries.flat):
+            return entries
     return array.astype(np.float64) if array.dtype.name == "bfloat16" else array
 
 
@@ -168,7 +187,7 @@ class Temperature(Stage):
     Parameters
     ----------
     temperature : float or array, shape (rows,), default 1
-        0 or more.
+        0 or more. None changes nothing.
 
     Raises
     ------
@@ -427,6 +446,18 @@ class ExcludeTopChoices(Stage):
 
     Of the tokens that reach the threshold, all but the least probable are removed. The coin is drawn from the
     seed and position of the call, independently of the noise of tokens.
+
+    Parameters
+    ----------
+    probability : float or array, shape (rows,), optional
+        From 0 to 1. None or 0 removes nothing.
+    threshold : float or array, shape (rows,), default 0.1
+        From 0 to 1: the probability that makes a token a top choice.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
     """
 
     probability: Parameter = None

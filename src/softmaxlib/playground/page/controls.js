@@ -2,7 +2,7 @@
 
 import { byId, classColor, html, number, percent } from "./dom.js";
 import { LOGARITHMIC, button, numberInput, setting, showIn, slider } from "./inputs.js";
-import { LOGIT, MOST_CLASSES, NUMBERS, defaultState, formatState, newName, scoresOf } from "./state.js";
+import { LOGIT, MOST_CLASSES, NUMBERS, cutName, defaultState, formatState, newName, scoresOf } from "./state.js";
 
 const EXAMPLES = [
   ["Cat, dog, bird", { logits: [2, 1, 0.1], names: ["cat", "dog", "bird"] }],
@@ -14,8 +14,14 @@ const EXAMPLES = [
 
 function classRow(store, index) {
   const put = (list, value) => store.state[list].map((old, at) => (at === index ? value : old));
-  const name = html("input", { type: "text", maxlength: 24, "--class": classColor(index), "aria-label": `Name of class ${index + 1}` });
-  name.addEventListener("input", () => store.change({ names: put("names", name.value) }));
+  const name = html("input", { type: "text", "--class": classColor(index), "aria-label": `Name of class ${index + 1}` });
+  name.addEventListener("input", () => {
+    const cut = cutName(name.value);
+    const cursor = name.selectionStart;
+    if (name.value !== cut) name.value = cut;
+    name.setSelectionRange(cursor, cursor); // the value moves it
+    store.change({ names: put("names", cut) });
+  });
   const changed = (value) => store.change({ logits: put("logits", value) });
   const typed = numberInput({ label: `Logit of class ${index + 1}, typed`, range: LOGIT, changed });
   const moved = slider({ label: `Logit of class ${index + 1}, slider`, least: -10, greatest: 10, step: 0.1, changed });

@@ -40,6 +40,11 @@ export function defaultState() {
   return { logits: [...DEFAULT_LOGITS], names: [...DEFAULT_NAMES], ...numbers, points: null };
 }
 
+/** The beginning of a name that is too long. It counts characters: half of one, which UTF-16 knows, is no text. */
+export function cutName(name) {
+  return [...name].slice(0, LONGEST_NAME).join("");
+}
+
 /** The number that a text stands for, or null where it is none or out of range. */
 export function parseNumber(text, { least, greatest, whole = false }) {
   const value = text.trim() === "" ? NaN : Number(text);
@@ -57,7 +62,7 @@ export function parseState(fragment) {
     state.names = logits.map((_, index) => usualName(index));
   }
   const names = given.getAll("name");
-  if (names.length === state.logits.length) state.names = names.map((name) => name.slice(0, LONGEST_NAME));
+  if (names.length === state.logits.length) state.names = names.map(cutName);
   for (const [name, range] of Object.entries(NUMBERS)) {
     const value = given.has(name) ? parseNumber(given.get(name), range) : null;
     if (value !== null) state[name] = value;

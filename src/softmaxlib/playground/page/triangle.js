@@ -23,9 +23,10 @@ function corner(name, index) {
 function fitCorners(texts) {
   texts.forEach((text, index) => {
     const name = text.textContent;
+    const characters = [...name];
     const room = index < 2 ? WIDTH / 2 - 10 : WIDTH;
-    for (let length = name.length - 1; length > 0 && text.getComputedTextLength() > room; length--)
-      text.replaceChildren(`${name.slice(0, length)}…`, svg("title", {}, name));
+    for (let length = characters.length - 1; length > 0 && text.getComputedTextLength() > room; length--)
+      text.replaceChildren(`${characters.slice(0, length).join("")}…`, svg("title", {}, name));
     const half = text.getComputedTextLength() / 2;
     text.setAttribute("x", Math.min(WIDTH - half, Math.max(half, CORNERS[index][0])));
   });
