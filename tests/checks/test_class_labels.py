@@ -12,6 +12,7 @@ import torch
 
 from softmaxlib import Policy, evaluate, metrics, softmax
 from softmaxlib._checks import check_labels, name_classes
+from softmaxlib._checks.class_labels import ClassNumbers
 from softmaxlib.calibration import TemperatureScaling
 from softmaxlib.decisions import MostLikely, SelectiveRisk
 from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
@@ -225,6 +226,18 @@ def test_numbers_are_places_where_names_say_nothing_else():
     assert check_labels([2, 0], 2, 3, class_names=["0", "1", "2"]).tolist() == [2, 0]
     assert check_labels([2, 0], 2, 3, class_names=["cat", "dog", "7"]).tolist() == [2, 0]
     assert check_labels(np.zeros(0, np.int64), 0, 2, class_names=["1", "2"]).shape == (0,)
+
+
+def test_numbers_that_were_matched_to_names_are_no_names():
+    places = np.array([2, 0, 1])
+    for names in (("1", "2", "3"), ("2", "1", "0")):
+        found = check_labels(places.view(ClassNumbers), 3, 3, class_names=names)
+        assert type(found) is np.ndarray
+        np.testing.assert_array_equal(found, places)
+        with pytest.raises(InvalidInputError, match="labels must be text where classes are called"):
+            check_labels(places, 3, 3, class_names=names)
+    with pytest.raises(InvalidInputError, match=r"lie in 0 to 2 \(3 classes\), got 3 in row 0"):
+        check_labels(np.array([3, 0, 1]).view(ClassNumbers), 3, 3, class_names=("1", "2", "3"))
 
 
 def test_columns_of_one_hot_labels_mean_the_classes_they_are_called_after():

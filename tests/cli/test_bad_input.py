@@ -2,6 +2,7 @@ import errno
 import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -91,7 +92,12 @@ class TestEveryCommand:
         lines = (files / "good.csv").read_text().splitlines()
         lines[1 + 3] = ",1.5,cat"
         (files / "bad.csv").write_text("\n".join(lines))
-        self.fails(softmaxlib, files, command, "bad.csv", "got nan in row 3", "'logit_cat'")
+        words = (
+            "there is none in row 3 (counted from 0), column 'logit_cat'",
+            "empty or absent",
+            "fill it in",
+        )
+        self.fails(softmaxlib, files, command, "bad.csv", *words)
 
     def test_a_cell_that_is_no_number(self, softmaxlib, files, command):
         lines = (files / "good.csv").read_text().splitlines()
@@ -152,15 +158,56 @@ class TestEveryCommand:
 
     def test_a_column_twice(self, softmaxlib, files, command):
         (files / "bad.csv").write_text("logit_cat,logit_cat,truth\n1,2,cat\n")
-        self.fails(softmaxlib, files, command, "bad.csv", "column names must differ", "'logit_cat'")
+        self.fails(softmaxlib, files, command, "bad.csv", "'logit_cat'", "rename one of them")
 
     def test_a_pickle(self, softmaxlib, files, command):
         np.save(files / "bad.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
         np.savez(files / "bad.npz", logits=np.array([{"a": 1}], dtype=object))
         np.save(files / "labels.npy", np.zeros(1))
         for name in ("bad.npy", "bad.npz"):
-            softmaxlib(*commands(name, "labels.npy")[command]).assert_failed(name)
+            done = softmaxlib(*commands(name, "labels.npy")[command])
+            done.assert_failed(
+                name, "holds pickled Python objects, which are never loaded", "array.astype(float)"
+            )
+            assert "allow_pickle" not in done.err
         assert_nothing_written(files)
+
+    @pytest.mark.parametrize("kind", [".npy", ".npz"])
+    def test_no_array_by_its_first_bytes(self, softmaxlib, files, command, kind):
+        np.save(files / "labels.npy", np.zeros(1))
+        for content in (b"", b"xx", pickle.dumps([1])):
+            (files / f"bad{kind}").write_bytes(content)
+            done = softmaxlib(*commands(f"bad{kind}", "labels.npy")[command])
+            done.assert_failed(f"bad{kind} is no {kind} file by its first bytes; write it anew")
+            assert "pickle" not in done.err
+
+    @pytest.mark.parametrize("kind", [".npy", ".npz"])
+    @pytest.mark.parametrize("left", [20, -30])
+    def test_an_array_cut_short(self, softmaxlib, files, command, kind, left):
+        np.save(files / "labels.npy", np.zeros(9))
+        np.save(files / "bad.npy", np.zeros((9, 2)))
+        np.savez(files / "bad.npz", logits=np.zeros((9, 2)))
+        path = files / f"bad{kind}"
+        path.write_bytes(path.read_bytes()[:left])
+        softmaxlib(*commands(path.name, "labels.npy")[command]).assert_failed(
+            f"bad{kind} cannot be read: ", "; write the file anew"
+        )
+
+    @pytest.mark.parametrize(
+        ("kind", "value", "named"),
+        [
+            (pa.map_(pa.string(), pa.float64()), [("cat", 1.0)], "got map<string, double"),
+            (pa.struct([("cat", pa.float64())]), {"cat": 1.0}, "got struct<cat: double>"),
+            (pa.list_(pa.list_(pa.float64())), [[1.0], [2.0]], "got lists of list<"),
+            (pa.list_(pa.string()), ["1", "2"], "got lists of string"),
+            (pa.float64(), 1.0, "got double; write such lists, or name the logits with --columns"),
+        ],
+    )
+    def test_a_column_called_logits_of_another_kind(self, softmaxlib, files, command, kind, value, named):
+        content = pa.table({"logits": pa.array([value] * 4, kind), "truth": [0, 1, 0, 1]})
+        pyarrow.parquet.write_table(content, files / "bad.parquet")
+        words = ("column 'logits' must hold a list of numbers in each row", named)
+        self.fails(softmaxlib, files, command, "bad.parquet", *words)
 
     def test_an_archive_whose_members_are_no_arrays(self, softmaxlib, files, command):
         labels, logits = npy_bytes(np.zeros(3, int)), npy_bytes(np.zeros((3, 2)))
@@ -293,6 +340,9 @@ class TestOptions:
                 ["--abstain-cost", "-1"],
                 ["--abstain-cost must not be below the least cost, 0, got -1", "set aside"],
             ),
+            (["--columns", ""], ["--columns must be names of columns or patterns, got ''", "'logit_*'"]),
+            (["--decimal", ""], ["--decimal must be one mark", "got ''"]),
+            (["--encoding", ""], ["--encoding must be one that Python knows", "got ''"]),
             (["--rule-rows", "half"], ["no column is called 'half'", "--rule-rows"]),
             (["--rule-rows", "truth"], ["--label and --rule-rows name the same column, 'truth'"]),
             (["--alpha", "0.1", "--groups", "truth"], ["--label and --groups name the same", "--per-class"]),
@@ -336,6 +386,24 @@ class TestOptions:
             "decisions can be written to .parquet", "'.xlsx'"
         )
         assert_nothing_written(files)
+
+    @pytest.mark.parametrize(
+        ("output", "format", "written"),
+        [("out.csv", "npz", "csv"), ("out.npz", "parquet", "npz"), ("-", "parquet", "csv")],
+    )
+    def test_a_format_other_than_that_of_the_file(self, softmaxlib, files, output, format, written):
+        decide = ("decide", "good.csv", "--policy", "policy.json", "-o", output)
+        softmaxlib(*decide, "--format", format).assert_failed(
+            f"--format is for the files in a folder, got '{format}'", f"is written as {written}; leave it out"
+        )
+        assert_nothing_written(files)
+        assert softmaxlib(*decide, "--format", written).code == 0
+
+    def test_a_folder_that_is_a_file(self, softmaxlib, files):
+        for name in ("policy.json", "policy.json/below"):
+            softmaxlib("demo", "--output", name).assert_failed(
+                f"--output {name} is a file, or lies below one, and a folder is to be written; name another"
+            )
 
     def test_two_outputs_in_one_file(self, softmaxlib, files):
         outputs = ("--report", "out.html", "--json", "./out.html")

@@ -6,9 +6,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from softmaxlib import Policy
+from softmaxlib import MultilabelPolicy, Policy
 from softmaxlib.calibration import Identity, TemperatureScaling
-from softmaxlib.decisions import MinimumCost, MostLikely, PredictionSets
+from softmaxlib.decisions import BinaryThreshold, MinimumCost, MostLikely, PredictionSets
 
 
 @pytest.fixture
@@ -56,9 +56,20 @@ def test_what_goes_wrong_is_one_line_and_leaves_no_file(softmaxlib, rows, tmp_pa
         "dtype must be one of float32, float64; got 'half'"
     )
     softmaxlib("export", "none.json", "-o", "a.onnx").assert_failed("none.json")
+    softmaxlib(*export, "a.onnx", "--groups", "numbers").assert_failed(
+        "--groups is for a policy that was fitted with it, and policy.json decides by MostLikely(); leave"
+    )
     monkeypatch.setitem(sys.modules, "onnx", None)
     softmaxlib(*export, "a.onnx").assert_failed("this command needs onnx", "pip install 'softmaxlib[onnx]'")
     assert [path.name for path in tmp_path.iterdir()] == ["policy.json"]
+
+
+def test_the_policy_of_a_multi_label_model_is_refused(softmaxlib, rows, tmp_path):
+    truth = np.eye(3)[rows[1]]
+    MultilabelPolicy(Identity(), BinaryThreshold(0.5)).fit(rows[0], truth).save(tmp_path / "many.json")
+    outcome = softmaxlib("export", "many.json", "-o", "a.onnx")
+    outcome.assert_failed("many.json must be the policy of one class per row", "softmaxlib decide")
+    assert "load" not in outcome.err
 
 
 def test_help_is_plain(softmaxlib):

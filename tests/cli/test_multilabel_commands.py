@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 from scipy.special import expit
 
-from softmaxlib import MultilabelPolicy, metrics
-from softmaxlib.calibration import TemperatureScaling
-from softmaxlib.decisions import BinaryThreshold
+from softmaxlib import MultilabelPolicy, Policy, metrics
+from softmaxlib.calibration import Identity, TemperatureScaling
+from softmaxlib.decisions import BinaryThreshold, MostLikely
 from softmaxlib.report import evaluate_multilabel
 
 NAMES = ["cat", "dog", "ill"]
@@ -149,6 +149,7 @@ def test_lists_of_names_of_any_kind(softmaxlib, tmp_path, kind) -> None:
         (("fit", "rows.csv", *FIT, "--groups", "case"), ["--groups is not for a multi-label model"]),
         (("fit", "rows.npz", *FIT), ["rows.npz holds arrays", "use Parquet, CSV or Arrow"]),
         (("fit", "rows.csv", *FIT, "--workers", 2), ["--workers is not for a multi-label model"]),
+        (("fit", "rows.csv", *FIT, "--sample-rows", 9), ["--sample-rows is not for a multi-label model"]),
         (("fit", "rows.csv", *FIT, "--rule-rows", "case"), ["--rule-rows is not for a multi-label model"]),
         (("fit", "rows.csv", *FIT, "--renormalize"), ["--renormalize is not for a multi-label model"]),
         (
@@ -158,6 +159,10 @@ def test_lists_of_names_of_any_kind(softmaxlib, tmp_path, kind) -> None:
         (
             ("fit", "rows.csv", "--label", "case,weight", "--multilabel", "-o", "p.json"),
             ["must be called after"],
+        ),
+        (
+            ("fit", "rows.csv", "--label", "", *FIT[2:]),
+            ["--label must name the columns of the truth, got ''"],
         ),
         (("fit", "rows.csv", "--label", "nothing*", "--multilabel", "-o", "p.json"), ["no column is called"]),
         (("fit", "bad.csv", *FIT), ["bad.csv: a label must be 0 or 1", "got maybe in row 2", "'truth_cat'"]),
@@ -174,6 +179,25 @@ def test_what_is_refused(softmaxlib, files, arguments, words) -> None:
     bad.to_csv(files / "nan.csv", index=False)
     np.savez(files / "rows.npz", logits=LOGITS, truth=LABELS.astype(int))
     softmaxlib(*arguments).assert_failed(*words)
+
+
+def test_what_a_policy_is_not_for(softmaxlib, files) -> None:
+    assert softmaxlib("fit", "rows.csv", *FIT).code == 0
+    of_labels = ("rows.csv", "--policy", "policy.json")
+    for command in ("evaluate", "audit"):
+        softmaxlib(command, *of_labels, "--label", "truth_*", "--sample-rows", 9).assert_failed(
+            "--sample-rows is not for a multi-label model; leave it out"
+        )
+    softmaxlib(*DECIDE, "decided.csv", "--format", "npz").assert_failed(
+        "--format is for the files in a folder, got 'npz', and decided.csv is written as csv; leave it out"
+    )
+    Policy(Identity(), MostLikely()).fit(LOGITS, LOGITS.argmax(axis=1)).save(files / "one.json")
+    one = ("rows.csv", "--policy", "one.json", "--multilabel")
+    for command in (("decide", *one, "-o", "o.csv"), ("audit", *one, "--label", "truth_*")):
+        softmaxlib(*command).assert_failed(
+            "--multilabel is for a policy that was fitted with it, and one.json is for one class per row"
+        )
+    assert not (files / "o.csv").exists()
 
 
 def test_a_threshold_and_costs_of_each_label(softmaxlib, files) -> None:
@@ -206,7 +230,7 @@ def test_decisions_go_into_one_file(softmaxlib, files) -> None:
     softmaxlib(*DECIDE, "out/").assert_failed("go into one file")
     assert softmaxlib("fit", "rows.csv", "--label", "truth_cat", "-o", "one.json").code == 0
     done = softmaxlib("decide", "rows.csv", "--multilabel", "--policy", "one.json", "-o", "a.csv")
-    done.assert_failed("one.json", "Policy")
+    done.assert_failed("--multilabel is for a policy that was fitted with it", "one.json")
 
 
 def test_a_poor_verdict_ends_with_its_exit_code(softmaxlib, files) -> None:

@@ -72,7 +72,7 @@ def test_a_damaged_rule_is_refused() -> None:
             InvalidInputError,
             r"above 0 and be at most 1, got 0\.0 for class 1; use a small number",
         ),
-        (np.nan, InvalidInputError, "got nan for class 0"),
+        (np.nan, InvalidInputError, "got nan; use a small number"),
         ([0.5], InvalidInputError, r"one number or one per class, got shape \(1,\)"),
         ([[0.5]], InvalidInputError, r"one number or one per class, got shape \(1, 1\)"),
         ("0.5", UnsupportedTypeError, "thresholds must be real numbers"),

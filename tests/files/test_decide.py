@@ -233,7 +233,7 @@ def test_categories_and_absent_numbers(policy, tmp_path):
     assert found.column("decision").to_pylist() == expected(policy, logits)
     columns["logit_dog"] = pa.array([None, 2], pa.int32())
     pyarrow.parquet.write_table(pa.table(columns), tmp_path / "a.parquet")
-    with pytest.raises(InvalidInputError, match=r"must be finite, got nan in row 0 .*column 'logit_dog'"):
+    with pytest.raises(InvalidInputError, match=r"none in row 0 .*column 'logit_dog': the cell is empty"):
         files.decide(tmp_path / "a.parquet", policy, tmp_path / "o.parquet")
 
 

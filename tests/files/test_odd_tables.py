@@ -72,6 +72,16 @@ def test_the_first_list_is_absent(policy, tmp_path):
         files.fit(tmp_path / "a.parquet", "truth", TemperatureScaling(), MostLikely())
 
 
+def test_an_absent_number_in_a_list(policy, tmp_path):
+    logits = rows(30)[0].tolist()
+    logits[7][1] = logits[9][0] = None
+    content = pa.table({"logits": pa.array(logits, pa.list_(pa.float32()))})
+    pyarrow.parquet.write_table(content, tmp_path / "a.parquet")
+    message = r"none in row 7 .*, number 1 .* of the list in column 'logits': the cell is empty or absent"
+    with pytest.raises(InvalidInputError, match=message):
+        files.decide(tmp_path / "a.parquet", policy, tmp_path / "o.parquet")
+
+
 def written(content, path):
     with pa.ipc.new_file(path, content.schema) as writer:
         writer.write_table(content)

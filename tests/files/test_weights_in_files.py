@@ -117,7 +117,7 @@ def test_the_audit_counts_each_row_as_often_as_its_weight(tmp_path):
     [
         (-1.0, "finite and not negative, got -1.0 in row 2 (counted from 0)", None),
         (None, "has no weight in row 2 (counted from 0); fill it in, or write 0", None),
-        (np.nan, "has no weight in row 2", "finite and not negative, got nan in row 2"),
+        (np.nan, "finite and not negative, got nan in row 2", None),
         (np.inf, "finite and not negative, got inf in row 2", None),
         (
             "heavy",

@@ -84,7 +84,7 @@ def test_refusals_count_the_rows_of_all_batches(policy):
     bad = [*batches()[:2], pa.record_batch({"logit_cat": [1.0], "logit_dog": [None], "logit_bird": [1.0]})]
     decided = policy.decide_batches(bad)
     assert [next(decided).num_rows for _ in range(2)] == [70, 70]
-    with pytest.raises(InvalidInputError, match=r"finite, got nan in row 140 .*column 'logit_dog'"):
+    with pytest.raises(InvalidInputError, match=r"none in row 140 .*column 'logit_dog': the cell is empty"):
         next(decided)
     words = r"the stream of record batches has no column for the policy's class 'bird'"
     other = pa.record_batch({"logit_cat": [1.0], "logit_dog": [2.0], "logit_fox": [1.0]})

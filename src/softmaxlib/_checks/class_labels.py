@@ -41,6 +41,10 @@ IN_BATCHES = Unnamed(
 )
 
 
+class ClassNumbers(npt.NDArray[np.int64]):
+    """Class numbers (rows,) that labels were already matched to: no names, whatever classes are called."""
+
+
 def check_class_names(class_names: Sequence[str] | None, classes: int) -> tuple[str, ...]:
     """Check that there is one distinct name per class. None gives ``"0"``, ``"1"``, ..."""
     if class_names is None:
@@ -101,7 +105,7 @@ def check_labels(
     ----------
     labels : array, shape (rows,) or (rows, 1) or (rows, classes)
         Class numbers; class names in any kind of text or categories; with two classes, booleans; or one-hot
-        rows. An array of any library, a column of a frame, or a list.
+        rows. An array of any library, a column of a frame, or a list. `ClassNumbers` are never names.
     rows, classes : int
         The shape of the logits.
     name : str
@@ -140,7 +144,7 @@ def check_labels(
         )
     if array.dtype.kind == "U":
         return _from_names(array, classes, class_names, name, unnamed)
-    if class_names is not None:
+    if class_names is not None and not isinstance(labels, ClassNumbers):
         _check_meaning(array, class_names, name)
     if array.dtype.kind == "b":
         if classes != 2:

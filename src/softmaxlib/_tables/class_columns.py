@@ -50,9 +50,13 @@ class ClassColumns:
         names = schema.names
         repeated = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
         if repeated:
-            raise FileFormatError(f"{place}: column names must differ, {repeated[0]!r} stands more than once")
+            raise FileFormatError(
+                f"{place}: column names must differ, {repeated[0]!r} stands more than once; rename one of "
+                "them"
+            )
         lists = {field.name for field in schema if holds_lists(field.type)}
-        chosen = selection.match(place, names, lists)
+        usual = schema.field(selection.kind).type if selection.kind in names else None
+        chosen = selection.match(place, names, lists, usual)
         self.columns = list(chosen)
         self.named = not (len(chosen) == 1 and self.columns[0] in lists)
         self.class_names = tuple(chosen.values()) if self.named else ()
@@ -60,7 +64,10 @@ class ClassColumns:
             kind = schema.field(self.columns[0]).type
             self.count_classes(kind.list_size if pa.types.is_fixed_size_list(kind) else 0)
         if len(set(self.class_names)) < len(self.class_names):
-            raise FileFormatError(f"{place}: class names must differ, got {quoted(self.class_names)}")
+            raise FileFormatError(
+                f"{place}: class names must differ, got {quoted(self.class_names)}; rename the columns, or "
+                f"choose others with {argument('columns')}"
+            )
         for role, name in selection.row_columns.items():
             if name not in names:
                 advice = f"name the column of {ROW_COLUMNS[role]} with {argument(role)}"
@@ -94,6 +101,10 @@ class ClassColumns:
         if not self.named:
             return self._from_lists(batch.column(self.columns[0]), first_row)
         columns = [self._numbers(batch.column(name), name) for name in self.columns]
+        absent = [_first_absent(column) for column in columns]
+        if min(absent) < batch.num_rows:
+            index = int(np.argmin(absent))
+            raise self._no_number(first_row + absent[index], index)
         narrow = all(_is_narrow(column.type) for column in columns)
         matrix = _from_arrows_pool((batch.num_rows, len(columns)), np.float32 if narrow else np.float64)
         for index, column in enumerate(columns):
@@ -120,6 +131,9 @@ class ClassColumns:
                 f"{first_row + row} (counted from 0); correct or drop the row"
             )
         numbers = self._numbers(column.flatten(), name)
+        absent = _first_absent(numbers)
+        if absent < len(numbers):
+            raise self._no_number(first_row + absent // classes, absent % classes)
         dtype = np.float32 if _is_narrow(numbers.type) else np.float64
         return numbers.to_numpy(zero_copy_only=False).astype(dtype).reshape(len(column), classes)
 
@@ -130,9 +144,18 @@ class ClassColumns:
             return column
         if pa.types.is_decimal(kind) or pa.types.is_null(kind):
             return column.cast(pa.float64())
+        what = "numbers" if self.named else "a list of numbers in each row"
+        got = kind if self.named else f"lists of {kind}"
         raise InvalidInputError(
-            f"{self._place}: column {name!r} must hold numbers ({self._selection.kind}), got {kind}; "
+            f"{self._place}: column {name!r} must hold {what} ({self._selection.kind}), got {got}; "
             f"choose the columns with {argument('columns')}"
+        )
+
+    def _no_number(self, row: int, column: int) -> InvalidInputError:
+        return InvalidInputError(
+            f"{self._place}: {self._selection.kind} must be numbers, and there is none in row {row} (counted "
+            f"from 0), {self.name_of(column)}: the cell is empty or absent (NA, null); fill it in, or drop "
+            "the row"
         )
 
 
@@ -175,6 +198,13 @@ def holds_lists(kind: pa.DataType) -> bool:
     if isinstance(kind, pa.BaseExtensionType):
         kind = kind.storage_type
     return any(is_kind(kind) for is_kind in _LISTS)
+
+
+def _first_absent(numbers: pa.Array) -> int:
+    """Return the place of the first null; the length where there is none."""
+    if not numbers.null_count:
+        return len(numbers)
+    return int(np.argmax(numbers.is_null().to_numpy(zero_copy_only=False)))
 
 
 def _is_narrow(kind: pa.DataType) -> bool:

@@ -62,6 +62,11 @@ class Selection:
                 what = "class" if role == "positive" else "column"
                 got = shortened(repr(name), 200)
                 raise UnsupportedTypeError(f"{argument(role)} must name a {what} by a text, got {got}")
+        if isinstance(self.columns, str) and not self.columns.strip():
+            raise InvalidInputError(
+                f"{argument('columns')} must be names of columns or patterns, got {self.columns!r}; pass one "
+                f"such as '{PREFIX[self.kind]}*', or leave it out"
+            )
         if self.score is not None and self.columns is not None:
             raise InvalidInputError(
                 f"{argument('score')} names one column, and {argument('columns')} one for each class; leave "
@@ -92,10 +97,13 @@ class Selection:
             return list(self.columns)
         return [part.strip() for part in (self.columns or PREFIX[self.kind] + "*").split(",")]
 
-    def match(self, place: object, names: Sequence[str], lists: Collection[str] = ()) -> dict[str, str]:
+    def match(
+        self, place: object, names: Sequence[str], lists: Collection[str] = (), usual: object = None
+    ) -> dict[str, str]:
         """Map column names to class names, in the table's order for a pattern and the user's for names.
 
-        A single column of `lists` holds all classes, and names none of them.
+        A single column of `lists` holds all classes, and names none of them. `usual` is the type of the
+        column called ``logits`` or ``probabilities``, which is used without a choice where it is of lists.
         """
         taken = set(self.row_columns.values())
         if self.score is not None:
@@ -113,6 +121,11 @@ class Selection:
         chosen: dict[str, str] = {}
         for pattern in self.patterns:
             found = self._found(pattern, free)
+            if not found and self.columns is None and usual is not None and self.kind in free:
+                raise InvalidInputError(
+                    f"{place}: column {self.kind!r} must hold a list of numbers in each row, one a class, "
+                    f"got {usual}; write such lists, or name the {self.kind} with {self._usual()}"
+                )
             if not found:
                 raise missing(place, "column", pattern, names, f"name the {self.kind} with {self._usual()}")
             for name in found:

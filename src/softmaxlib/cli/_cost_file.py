@@ -25,10 +25,10 @@ def read_cost(path: Path, class_names: Sequence[str], form: CsvFormat) -> CostTa
     if not path.is_file():
         raise FileFormatError(f"{path} does not exist; --cost names a CSV file with one row per true class")
     try:
-        with form.open(Location(path), None) as reader:
-            names = reader.schema.names
-        with form.open(Location(path), dict.fromkeys(names, pa.string())) as reader:
-            table = reader.read_all()
+        names = form.header(Location(path))
+        cells = pa.schema([(name, pa.string()) for name in names])
+        rows = form.batches(Location(path), dict.fromkeys(names, pa.string()))
+        table = pa.Table.from_batches(rows, cells)
         truths, actions = table.column(0).to_pylist(), names[1:]
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise FileFormatError(f"{form.unreadable(Location(path), error)}; {_EXAMPLE}") from None

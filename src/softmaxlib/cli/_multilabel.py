@@ -38,11 +38,18 @@ _FIGURES = (*_DECIDED, "average_precision", "roc_auc", "log_loss", "calibration_
 
 def is_multilabel(given: bool, policy: Path | None) -> bool:
     """Return True for a multi-label model, by the option or by the policy file."""
-    from ..policy import MultilabelPolicy
+    from ..policy import MultilabelPolicy, Policy
 
-    if policy is not None and policy.exists() and not (policy.is_file() or policy.is_dir()):
+    if policy is None:
+        return given
+    if policy.exists() and not (policy.is_file() or policy.is_dir()):
         raise InvalidInputError(f"--policy {policy} is a pipe, and is read more than once; name a file")
-    return given or (policy is not None and MultilabelPolicy.is_saved_in(policy))
+    if given and Policy.is_saved_in(policy):
+        raise InvalidInputError(
+            f"--multilabel is for a policy that was fitted with it, and {policy} is for one class per row; "
+            "leave it out"
+        )
+    return given or MultilabelPolicy.is_saved_in(policy)
 
 
 def refuse(options: Mapping[str, Any]) -> None:
@@ -90,7 +97,13 @@ def fit_labels(
 
 
 def decide_labels(
-    source: Sequence[str], table: "Table", policy: Path, output: str, json: Path | None, quiet: bool
+    source: Sequence[str],
+    table: "Table",
+    policy: Path,
+    output: str,
+    format: str | None,
+    json: Path | None,
+    quiet: bool,
 ) -> None:
     """Write decisions, and print the numbers of rows."""
     from ..files.multilabel import decide_files
@@ -105,7 +118,7 @@ def decide_labels(
     fitted = MultilabelPolicy.load(policy)
     given = files_of(source, table, "", None, fitted.input == "probabilities")
     with bar("Deciding", quiet) as progress:
-        counts = decide_files(given, fitted, output, progress)
+        counts = decide_files(given, fitted, output, format, progress)
     if json is not None:
         found = {"rows": counts.rows, "decided": counts.decided, "set_aside": counts.set_aside}
         write_json({"policy": str(policy), "output": output, **found}, json)

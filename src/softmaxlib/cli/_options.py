@@ -27,6 +27,7 @@ Dask = Annotated[
         show_default=False,
     ),
 ]
+SAMPLE_ROWS = 1_000_000  # as in softmaxlib.files, which takes long to import
 SampleRows = Annotated[
     int,
     typer.Option(

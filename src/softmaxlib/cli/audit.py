@@ -9,6 +9,7 @@ from rich.text import Text
 from ._exit_codes import BROKEN_PROMISE
 from ._multilabel import Multilabel, audit_labels, is_multilabel, refuse
 from ._options import (
+    SAMPLE_ROWS,
     Dask,
     Groups,
     Label,
@@ -39,7 +40,7 @@ def audit(
         Path | None,
         typer.Option("--output", "-o", help="Also write the result as JSON; - is standard output."),
     ] = None,
-    sample_rows: SampleRows = 1_000_000,
+    sample_rows: SampleRows = SAMPLE_ROWS,
     workers: Workers = 1,
     dask: Dask = None,
     quiet: Quiet = False,
@@ -58,6 +59,7 @@ def audit(
     check_written({"--output": output}, file, read)
     if is_multilabel(multilabel, policy):
         refuse({"--groups": groups, "--workers": workers > 1, "--dask": dask})
+        refuse({"--sample-rows": sample_rows != SAMPLE_ROWS})
         audit_labels(file, table, label, weight, policy, output, significance, quiet)
         return
     with executor_for(workers, dask) as executor, bar("Auditing", quiet) as progress:

@@ -36,11 +36,13 @@ def decide(
     groups: Groups = None,
     multilabel: Multilabel = False,
     format: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Format of the files in a folder: parquet, csv, csv.gz, tsv, arrow, arrows or npz."
+            help="Format of the files in a folder: parquet, csv, csv.gz, tsv, arrow, arrows or npz. Default: "
+            "parquet. A file has the format of its ending.",
+            show_default=False,
         ),
-    ] = "parquet",
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -72,7 +74,7 @@ def decide(
     check_written({"--output": output, "--json": json}, logits, {"--policy": policy})
     if is_multilabel(multilabel, policy):
         refuse({"--groups": groups, "--resume": resume, "--workers": workers > 1, "--dask": dask})
-        decide_labels(logits, table, policy, output, json, quiet)
+        decide_labels(logits, table, policy, output, format, json, quiet)
         return
     with executor_for(workers, dask) as executor, bar("Deciding", quiet) as progress:
         counts = files.decide(

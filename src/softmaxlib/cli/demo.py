@@ -38,9 +38,10 @@ def demo(
     from .. import files
     from ..calibration import TemperatureScaling
     from ..decisions import MinimumCost
+    from ..files.location import Location
     from ._progress import bar, working
 
-    output.mkdir(parents=True, exist_ok=True)
+    Location(output, f"--output {output}").make_folder()
     with working("Training on handwritten digits", quiet):
         validation, test = _write_logits(output, seed)
     rule = MinimumCost(1 - np.eye(10), abstain_cost=_ABSTAIN_COST)

@@ -10,6 +10,7 @@ from ._compared import check_sources, models_of, names_of, print_comparison
 from ._exit_codes import BROKEN_PROMISE, POOR_VERDICT
 from ._multilabel import Multilabel, evaluate_labels, files_of, is_multilabel, refuse
 from ._options import (
+    SAMPLE_ROWS,
     Dask,
     Id,
     Label,
@@ -80,7 +81,7 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
-    sample_rows: SampleRows = 1_000_000,
+    sample_rows: SampleRows = SAMPLE_ROWS,
     workers: Workers = 1,
     dask: Dask = None,
     quiet: Quiet = False,
@@ -105,6 +106,7 @@ def evaluate(
     check_written({"--report": report, "--json": json}, file, read, files=["--report"])
     if is_multilabel(multilabel, policy):
         refuse({"--groups": groups, "--id": row_id, "--workers": workers > 1, "--dask": dask})
+        refuse({"--sample-rows": sample_rows != SAMPLE_ROWS})
         given = files_of(file, table, label, weight, probabilities)
         (named,) = models_of(model, file[:1])
         of_labels = evaluate_labels(given, policy, named, report, json, title or _TITLE, quiet)

@@ -9,6 +9,7 @@ import typer
 
 from ._multilabel import Multilabel, files_of, fit_labels, refuse
 from ._options import (
+    SAMPLE_ROWS,
     Dask,
     Label,
     LabelledRows,
@@ -50,7 +51,7 @@ def fit(
     multilabel: Multilabel = False,
     seed: Seed = 0,
     json: Summary = None,
-    sample_rows: SampleRows = 1_000_000,
+    sample_rows: SampleRows = SAMPLE_ROWS,
     workers: Workers = 1,
     dask: Dask = None,
     quiet: Quiet = False,
@@ -76,6 +77,7 @@ def fit(
     check_written({"--output": output, "--json": json}, validation, read, files=["--output"])
     if multilabel:
         refuse({"--rule-rows": rule_rows, "--groups": parts.groups, "--workers": workers > 1, "--dask": dask})
+        refuse({"--sample-rows": sample_rows != SAMPLE_ROWS})
         given = files_of(validation, table, label, weight, probabilities)
         fit_labels(given, parts, output, json, seed, quiet)
         return

@@ -100,9 +100,10 @@ class Threshold(Rule):
         wrong = np.atleast_1d(~((array > 0) & (array <= 1)))
         if wrong.any():
             label = int(np.flatnonzero(wrong)[0])
+            where = f" for class {label}" if array.ndim else ""
             raise InvalidInputError(
-                f"thresholds must lie above 0 and be at most 1, got {np.atleast_1d(array)[label]} "
-                f"for class {label}; use a small number to always take a class"
+                f"thresholds must lie above 0 and be at most 1, got {np.atleast_1d(array)[label]}{where}; "
+                "use a small number to always take a class"
             )
         self.thresholds = array.astype(np.float64)
 
@@ -112,7 +113,9 @@ class Threshold(Rule):
     @classmethod
     def from_options(cls, options: Mapping[str, Any], class_names: Sequence[str]) -> Self:
         """Create the rule from ``--threshold``: one number, or one per class by name."""
-        given = options.get("threshold", "")
+        if "threshold" not in options:
+            raise InvalidInputError("--rule threshold needs --threshold: one number, or one per class")
+        given = options["threshold"]
         try:
             number = float(given)
         except ValueError:

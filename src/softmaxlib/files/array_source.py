@@ -6,7 +6,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,8 @@ from .._text import is_writable, shortened
 from ..errors import FileFormatError, InvalidInputError
 from .location import Location
 from .part import Part
+
+_FIRST_BYTES = {".npy": (b"\x93NUMPY",), ".npz": (b"PK\x03\x04", b"PK\x05\x06")}  # the last: no members
 
 # errors of a damaged archive; those of the last line are for an unknown compression method, and a password
 _UNSOUND = (
@@ -145,8 +147,8 @@ class NpzSource(_ArraySource):
 
 def _load(path: Location) -> Any:
     """Load a .npy file (mapped into memory if it is local), or open an .npz archive."""
-    suffix = path.path.suffix
-    is_archive = suffix.lower() == ".npz"
+    is_archive = path.path.suffix.lower() == ".npz"
+    _check_kind(path, ".npz" if is_archive else ".npy")
     try:
         if path.is_url:
             with path.open() as file:
@@ -154,15 +156,50 @@ def _load(path: Location) -> Any:
         else:
             loaded = np.load(path.given, mmap_mode=None if is_archive else "r", allow_pickle=False)
     except _UNSOUND as error:
-        raise FileFormatError(
-            f"{path} is not a valid {suffix} file without pickled objects: {_words_of(error)}"
-        ) from None
-    if isinstance(loaded, np.ndarray) == is_archive:
-        raise FileFormatError(
-            f"{path} must be {'an archive' if is_archive else 'one array'}, got "
-            f"{'one array' if is_archive else 'an archive'}; rename it to {'.npy' if is_archive else '.npz'}"
-        )
+        raise _damaged(path, error) from None
     return loaded
+
+
+def _check_kind(path: Location, kind: str) -> None:
+    """Refuse a file that is not of this kind by its first bytes, or an array of Python objects."""
+    with path.open() as file:
+        start = file.read(6)
+        found = next((one for one, starts in _FIRST_BYTES.items() if start.startswith(starts)), None)
+        if found is None:
+            raise FileFormatError(f"{path} is no {kind} file by its first bytes; write it anew")
+        if found != kind:
+            words = {".npz": "an archive", ".npy": "one array"}
+            raise FileFormatError(f"{path} must be {words[kind]}, got {words[found]}; rename it to {found}")
+        file.seek(0)
+        try:
+            if kind == ".npz":
+                zipfile.ZipFile(file).close()  # here, since numpy.load leaves a damaged one open
+                return
+            dtype = _stated(file)[1]
+        except _UNSOUND as error:
+            raise _damaged(path, error) from None
+        _refuse_objects(str(path), dtype)
+
+
+def _damaged(path: Location, error: Exception) -> FileFormatError:
+    return FileFormatError(f"{path} cannot be read: {_words_of(error)}; write the file anew")
+
+
+def _stated(file: IO[bytes]) -> tuple[tuple[int, ...], Any]:
+    """Return the shape and the dtype that the header of an array states."""
+    version = np.lib.format.read_magic(file)
+    is_old = version == (1, 0)
+    read = np.lib.format.read_array_header_1_0 if is_old else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    return shape, dtype
+
+
+def _refuse_objects(where: str, dtype: Any) -> None:
+    if dtype.hasobject:
+        raise FileFormatError(
+            f"{where} holds pickled Python objects, which are never loaded, since they can run code; write "
+            "an array of numbers or texts, such as by array.astype(float) or array.astype(str)"
+        )
 
 
 def _columns(path: Location, archive: Any, rows: int, others: set[str]) -> pa.Table:
@@ -184,6 +221,7 @@ def _member(path: Location, archive: Any, name: str, advice: str = "") -> np.nda
     if name not in archive.files:
         raise missing(path, "array", name, archive.files, advice)
     stored, shape, dtype = _header(path, archive, name)
+    _refuse_objects(f"{path}: the array {name!r}", dtype)
     stated = math.prod(shape) * dtype.itemsize
     if stated > stored.file_size:  # found before memory is taken
         raise FileFormatError(
@@ -203,10 +241,7 @@ def _header(path: Location, archive: Any, name: str) -> tuple[zipfile.ZipInfo, t
         raise FileFormatError(f"{path} holds the array {name!r} more than once; write the file anew")
     try:
         with archive.zip.open(stored[0]) as file:
-            version = np.lib.format.read_magic(file)
-            is_old = version == (1, 0)
-            read = np.lib.format.read_array_header_1_0 if is_old else np.lib.format.read_array_header_2_0
-            shape, _, dtype = read(file)
+            shape, dtype = _stated(file)
     except _UNSOUND as error:
         raise _unreadable(path, name, error) from None
     return stored[0], shape, dtype

@@ -1,7 +1,7 @@
 """The form of tables in text files: separators, decimal mark, encoding, compression."""
 
 import codecs
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -10,11 +10,14 @@ import pyarrow.csv
 from .._spelling import argument
 from .._tables.compute import compute
 from ..errors import FileFormatError, InvalidInputError
+from .csv_end import MarkedEnd
 from .formats import ending_of
 from .location import Location
 
 _BLOCK = 8 << 20
-_NO_NUMBERS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None"]
+_LONG_ROW = "straddl"  # what Arrow says of a row that ends in neither its block nor the next one
+_NO_HEADER = "cannot infer number of columns"
+_NO_NUMBERS = ["", "NA", "N/A", "null", "NULL", "None"]
 
 
 @dataclass(frozen=True)
@@ -73,17 +76,48 @@ class CsvFormat:
         """Return the format that the options of a command describe; an option of None was not given."""
         separator = {"tab": "\t", "\\t": "\t", "space": " "}.get(separator or "", separator)
         thousands = " " if thousands == "space" else thousands
-        return cls(separator, decimal or ".", thousands, encoding or "utf-8")
+        decimal = cls.decimal if decimal is None else decimal
+        return cls(separator, decimal, thousands, cls.encoding if encoding is None else encoding)
 
     @property
     def is_usual(self) -> bool:
         """True if all settings are the defaults."""
         return self == CsvFormat()
 
-    def open(
-        self, location: Location, types: Mapping[str, pa.DataType] | None
+    def header(self, location: Location) -> list[str]:
+        """Return the names of the columns."""
+        with self._opened(location, None, MarkedEnd()) as reader:
+            return reader.schema.names
+
+    def batches(self, location: Location, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+        """Yield record batches; text cells stay as they are, even ``NA``, ``null`` and empty.
+
+        Raises
+        ------
+        FileFormatError
+            For a quote that is not closed, and for a row longer than Arrow reads.
+        """
+        end, rows = MarkedEnd(), 0
+        try:
+            with self._opened(location, types, end) as reader:
+                for batch in reader:
+                    if end.is_in(batch):
+                        raise _open_quote(location, rows + batch.num_rows - 1)
+                    yield batch
+                    rows += batch.num_rows
+        except pa.ArrowInvalid as error:
+            if _LONG_ROW not in str(error):
+                raise
+            raise FileFormatError(
+                f"{location}: a row must have at most {_BLOCK:,} bytes, and row {rows} (counted from 0) has "
+                "more; add the closing quote if one is missing there, or write the table as .parquet"
+            ) from None
+        if end.is_in_short_row:
+            raise _open_quote(location, rows)
+
+    def _opened(
+        self, location: Location, types: Mapping[str, pa.DataType] | None, end: MarkedEnd
     ) -> pyarrow.csv.CSVStreamingReader:
-        """Open a reader of record batches; text cells stay as they are, even ``NA``, ``null`` and empty."""
         ending, compression = ending_of(location.path)
         separator = self.separator or ("\t" if ending == ".tsv" else ",")
         if separator == self.decimal:
@@ -91,10 +125,13 @@ class CsvFormat:
                 f"{location}: cells and decimals can't both be set off by {separator!r}; name what stands "
                 f"between cells with {argument('separator')}, such as {argument('separator', ';')}"
             )
+        text = pa.transcoding_input_stream(_text_of(location, compression), self.encoding, "utf-8")
         return pyarrow.csv.open_csv(
-            _text_of(location, compression),
-            read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK, encoding=self.encoding),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            end.added_to(text),
+            read_options=pyarrow.csv.ReadOptions(block_size=_BLOCK),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=separator, newlines_in_values=True, invalid_row_handler=end.skip_if_in
+            ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=types,
                 null_values=_NO_NUMBERS,
@@ -127,6 +164,11 @@ class CsvFormat:
                 f"{location} begins as text in UTF-16 does, and was read as {self.encoding}; "
                 f"save it as UTF-8, or name its encoding: {argument('encoding', 'utf-16')}"
             )
+        if _NO_HEADER in str(error) and _has_text(location):
+            return FileFormatError(
+                f"{location}: its header must be at most {_BLOCK:,} bytes long, with each quote closed, and "
+                "no end of it was found; add the closing quote, or write the table as .parquet"
+            )
         advice = "write the file anew"
         if isinstance(error, UnicodeError) or "UTF8" in str(error):
             advice = (
@@ -143,12 +185,26 @@ class CsvFormat:
         if self.thousands is not None:
             mark = "[" + ("\\" if self.thousands in "^]\\" else "") + self.thousands + "]"
             whole = rf"(\d{{1,3}}({mark}\d{{3}})+|\d+)"
-        return rf"^[+-]?(({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?|(?i:inf|infinity))$"
+        return rf"^[+-]?(({whole}({point}\d*)?|{point}\d+)([eE][+-]?\d+)?|(?i:inf|infinity|nan))$"
 
 
 def _text_of(location: Location, compression: str | None) -> pa.NativeFile:
     stream = location.open()
     return stream if compression is None else pa.CompressedInputStream(stream, compression)
+
+
+def _open_quote(location: Location, row: int) -> FileFormatError:
+    return FileFormatError(
+        f"{location}: a cell that begins with a quote must end with one, and in row {row} (counted from 0) "
+        "such a cell has no end; add the closing quote, or, where it is part of the text, write it twice in "
+        "a quoted cell"
+    )
+
+
+def _has_text(location: Location) -> bool:
+    """Return True if a text file has more than blank lines."""
+    with _text_of(location, ending_of(location.path)[1]) as text:
+        return bool(text.read(_BLOCK).strip(b"\r\n"))
 
 
 def _begins_as_utf16(location: Location) -> bool:

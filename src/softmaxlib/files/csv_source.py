@@ -22,8 +22,7 @@ class CsvSource(ArrowSource):
 
     def _schema(self) -> pa.Schema:
         try:
-            with self._form.open(self._path, None) as reader:
-                self._names = reader.schema.names
+            self._names = self._form.header(self._path)
         except (pa.ArrowException, OSError, UnicodeError) as error:
             raise self._unreadable(error) from None
         self._check_separator()
@@ -45,11 +44,10 @@ class CsvSource(ArrowSource):
         types = texts if self._form.thousands else texts | dict.fromkeys(self._numbers(), pa.float64())
         batch = pa.RecordBatch.from_pydict({name: pa.array([], kind) for name, kind in types.items()})
         try:
-            with self._form.open(self._path, types) as reader:
-                for batch in reader:
-                    yield self._numbered(batch)
-                if not batch.num_rows:
-                    yield self._numbered(batch)
+            for batch in self._form.batches(self._path, types):
+                yield self._numbered(batch)
+            if not batch.num_rows:
+                yield self._numbered(batch)
         except pa.ArrowException:
             self._blame_cell()
             raise
@@ -73,18 +71,17 @@ class CsvSource(ArrowSource):
     def _blame_cell(self) -> None:
         """Read again as text, and raise an error that names the first cell that is not a number."""
         first_row = 0
-        with self._form.open(self._path, dict.fromkeys(self._names, pa.string())) as reader:
-            for batch in reader:
-                cell = self._first_no_number(batch, self._numbers())
-                if cell is not None:
-                    row, name, text = cell
-                    meaning = "weights" if name == self._selection.weight else self._selection.kind
-                    raise InvalidInputError(
-                        f"{self._path}: {meaning} must be numbers, got {text!r} in row "
-                        f"{first_row + row} (counted from 0), column {name!r}; correct the cell, or say how "
-                        f"numbers are written with {argument('decimal')} and {argument('thousands')}"
-                    )
-                first_row += batch.num_rows
+        for batch in self._form.batches(self._path, dict.fromkeys(self._names, pa.string())):
+            cell = self._first_no_number(batch, self._numbers())
+            if cell is not None:
+                row, name, text = cell
+                meaning = "weights" if name == self._selection.weight else self._selection.kind
+                raise InvalidInputError(
+                    f"{self._path}: {meaning} must be numbers, got {text!r} in row {first_row + row} "
+                    f"(counted from 0), column {name!r}; correct the cell, or say how numbers are written "
+                    f"with {argument('decimal')} and {argument('thousands')}"
+                )
+            first_row += batch.num_rows
 
     def _first_no_number(self, batch: pa.RecordBatch, names: Sequence[str]) -> tuple[int, str, str] | None:
         worst = None

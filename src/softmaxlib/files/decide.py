@@ -22,7 +22,7 @@ from .logit_table import Reading
 from .part import Part
 from .parts import cut_at_row_groups, total_rows
 from .reading import Columns, Progress, reading_for, select
-from .sinks import check_format, ending_of_format, output_ending
+from .sinks import check_format, ending_of_format, output_ending, refuse_other_format
 from .source import STANDARD_STREAM, Source, folder_that_reads, folders_of, is_several, is_stream, parts_of
 from .tasks import check_executor
 
@@ -39,7 +39,7 @@ def decide(
     groups: str | None = None,
     renormalize: bool = False,
     csv: CsvFormat | None = None,
-    format: str = "parquet",
+    format: str | None = None,
     executor: Executor | None = None,
     resume: bool = False,
     progress: Progress | None = None,
@@ -73,8 +73,9 @@ def decide(
         Whether each row of probabilities is divided by its sum.
     csv : CsvFormat, optional
         How text files are written.
-    format : str, default "parquet"
-        Of the parts of a folder: an ending of those above, without the point.
+    format : str, optional
+        Of the parts of a folder: an ending of those above, without the point. By default ``"parquet"``. A
+        file has the format of its ending.
     executor : concurrent.futures.Executor, optional
         Does the work part by part: threads, processes, or machines that all see the source and the target
         (``dask.distributed.Client.get_executor()``, ``mpi4py.futures.MPIPoolExecutor``). A part is a file,
@@ -110,14 +111,14 @@ def decide(
     reading = reading_for(fitted, selection, csv, renormalize, shown)
     place = Location(target)
     if place.given == STANDARD_STREAM:
-        return _into_stream(source, fitted, reading, executor, resume, progress)
+        return _into_stream(source, fitted, reading, executor, resume, format, progress)
     as_folder = _is_folder(target, place, source)
     if not as_folder:
-        check_format(place)
+        check_format(place, format)
         if not place.is_url:
             check_target(place.given)
     with parts_of(source) as given:
-        ending = ending_of_format(format) if as_folder else ""
+        ending = ending_of_format("parquet" if format is None else format) if as_folder else ""
         _check_apart(place, given, source, output_name(given[0], ending) if as_folder else None)
         parts = list(cut_at_row_groups(given))
         job = Job(fitted, reading, place, progress, total_rows(parts))
@@ -188,6 +189,7 @@ def _into_stream(
     reading: Reading,
     executor: Executor | None,
     resume: bool,
+    format: str | None,
     progress: Progress | None,
 ) -> Counts:
     """Write to standard output: CSV, or an Arrow stream if standard input is in an Arrow format."""
@@ -196,5 +198,7 @@ def _into_stream(
     with parts_of(source) as given:
         parts = list(cut_at_row_groups(given))
         arrow = is_stream(source) and ending_of(parts[0].location.path)[0] in ARROW_FORMATS
+        ending = ".arrows" if arrow else ".csv"
+        refuse_other_format(place, ending, format)
         job = Job(policy, reading, place, progress, total_rows(parts))
-        return into_file(job, parts, ".arrows" if arrow else ".csv", StandardOutput(), executor, None)
+        return into_file(job, parts, ending, StandardOutput(), executor, None)

@@ -127,7 +127,12 @@ class Location:
     def make_folder(self) -> None:
         """Make this folder and its parents, where they are missing."""
         if not self.is_url:
-            os.makedirs(self.given, exist_ok=True)
+            try:
+                os.makedirs(self.given, exist_ok=True)
+            except (FileExistsError, NotADirectoryError):
+                raise FileFormatError(
+                    f"{self} is a file, or lies below one, and a folder is to be written; name another"
+                ) from None
             return
         system, path = self.filesystem()
         system.create_dir(path, recursive=True)

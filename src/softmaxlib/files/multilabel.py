@@ -143,15 +143,18 @@ def decide_files(
     given: LabelFiles,
     policy: MultilabelPolicy,
     target: str | os.PathLike[str],
+    format: str | None = None,
     progress: Progress | None = None,
 ) -> Counts:
     """Decide each label of the rows of some files, and write one file, whole or not at all.
+
+    Another `format` than that of its ending is refused.
 
     The columns are ``labels`` (a list of names); for each label its probability, the decision (null where it
     is set aside) and, if the rules have one, the expected cost; and each input column that is not a logit.
     """
     place = Location(target)
-    ending = check_format(place)
+    ending = check_format(place, format)
     rows = aside = 0
     with (
         parts_of(given.source) as parts,
@@ -256,6 +259,10 @@ def _label_columns(others: pa.Table, label: str, names: Sequence[str], part: Par
             f"{part.location} holds arrays, whose columns have no names, and the truth of a multi-label "
             "model is in columns called after the labels; use Parquet, CSV or Arrow, or MultilabelPolicy in "
             "Python"
+        )
+    if not label.strip():
+        raise InvalidInputError(
+            f"{argument('label')} must name the columns of the truth, got {label!r}; pass such as 'truth_*'"
         )
     chosen = Selection(columns=label).patterns
     available = others.column_names

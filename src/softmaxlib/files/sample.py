@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from .._arrays import FloatArray, IntArray
 from .._checks import RandomState, check_integer, check_random_state
+from .._checks.class_labels import ClassNumbers
 from .._spelling import argument
 from .._text import listed
 from ..errors import InvalidInputError, UnsupportedTypeError
@@ -34,7 +35,7 @@ class Rows(NamedTuple):
     Attributes
     ----------
     values, labels, groups, rule_rows, weights, ids
-        One entry per row: see `Batch`.
+        One entry per row: see `Batch`. The labels are `ClassNumbers`.
     places : array of int (rows,)
         The place of each row among all rows of the source, counted from 0.
     parts, counts : sequence of Part, of int
@@ -135,7 +136,9 @@ class Plan(NamedTuple):
                 f"{argument('weight')} must not name a column that is 0 in every row, as "
                 f"{self.reading.selection.weight!r} is: no row would count; name another"
             )
-        return Rows(values, labels, groups, rule_rows, weights, ids, places, parts, counts, changed)  # type: ignore[arg-type]
+        assert labels is not None  # a label column was named
+        numbers = labels.view(ClassNumbers)
+        return Rows(values, numbers, groups, rule_rows, weights, ids, places, parts, counts, changed)  # type: ignore[arg-type]
 
 
 def plan_rows(

@@ -47,15 +47,33 @@ def output_ending(path: PurePath) -> str | None:
     return {"gzip": f"{ending}.gz"}.get(compression or "", ending)
 
 
-def check_format(path: Location) -> str:
-    """Return the ending of a file to be written; raise an error if its format can't be written."""
+def check_format(path: Location, format: str | None = None) -> str:
+    """Return the ending of a file to be written.
+
+    Raises
+    ------
+    FileFormatError
+        If its format can't be written.
+    InvalidInputError
+        If it is not the `format` that was asked for.
+    """
     ending = output_ending(path.path)
     if ending is None or ending == ".tsv.gz":
         raise FileFormatError(
             f"decisions can be written to {', '.join(_FORMATS)} or .csv.gz, and not to {path.path.suffix!r} "
             f"({path}); choose one of them, or end the name in / for a folder"
         )
+    refuse_other_format(path, ending, format)
     return ending
+
+
+def refuse_other_format(path: Location, ending: str, format: str | None) -> None:
+    """Refuse a format other than that of a file to be written, whose ending or place determines it."""
+    if format is not None and _FORMATS.get(ending_of_format(format)) != _FORMATS.get(ending):
+        raise InvalidInputError(
+            f"{argument('format')} is for the files in a folder, got {format!r}, and {path} is written as "
+            f"{ending[1:]}; leave it out, or name another file"
+        )
 
 
 def ending_of_format(format: str) -> str:

