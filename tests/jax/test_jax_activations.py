@@ -192,3 +192,10 @@ def test_entmax_of_equal_logits_is_even_at_any_order(classes, dtype):
 def test_a_step_of_bisection_is_compiled_once():
     program = jax.jit(lambda x: ours.entmax(x, 2.5)).lower(jnp.zeros(8)).as_text()
     assert program.count("log_plus_one") < 10
+
+
+@pytest.mark.parametrize("flag", [1, "no", np.array([True]), jnp.array(True)], ids=repr)
+def test_keepdims_is_true_or_false(flag):
+    with pytest.raises(UnsupportedTypeError, match="keepdims must be True or False, got"):
+        ours.logsumexp(jnp.zeros((2, 3)), keepdims=flag)
+    assert ours.logsumexp(jnp.zeros((2, 3)), keepdims=np.True_).shape == (2, 1)

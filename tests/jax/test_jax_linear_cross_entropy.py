@@ -111,3 +111,18 @@ def test_the_plain_function_hands_layers_of_jax_arrays_over():
     expected = ours.linear_cross_entropy(features, weight, target, bias=bias)
     assert isinstance(loss, jax.Array)
     np.testing.assert_allclose(loss, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize(("dtype", "classes"), [("int8", 300), ("uint8", 1000), ("uint16", 70_000)])
+def test_labels_of_a_narrow_dtype_are_compared_with_every_class(dtype, classes):
+    features, weight = logits(3, 2), logits(classes, 2, seed=1)
+    target = np.array([0, 44, 100])
+    expected = softmaxlib.cross_entropy(np.asarray(features @ weight.T), target)
+    call = functools.partial(ours.linear_cross_entropy, features, weight)
+    for function in (call, jax.jit(call)):
+        np.testing.assert_allclose(function(jnp.asarray(target, dtype)), expected, rtol=1e-12)
+    slopes = [
+        jax.grad(ours.linear_cross_entropy)(features, weight, jnp.asarray(target, one))
+        for one in (dtype, "int64")
+    ]
+    np.testing.assert_array_equal(*slopes)

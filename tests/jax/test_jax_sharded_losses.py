@@ -95,3 +95,71 @@ def test_confident_rows_and_collectives():
         print(forward.count("= psum"), both.count("= psum"))
     """
     assert on_four_devices(program) == "2 2\n"
+
+
+def test_derivatives_by_weights_and_shares_are_refused():
+    program = """
+        import jax, jax.numpy as jnp, numpy as np
+        from jax.sharding import PartitionSpec as P
+        import softmaxlib.jax as ours
+        mesh = jax.make_mesh((4,), ("vocab",), (jax.sharding.AxisType.Auto,))
+        rng = np.random.default_rng(0)
+        x, weight = jnp.asarray(rng.standard_normal((3, 16))), jnp.asarray(rng.random(16))
+        labels, shares = jnp.array([1, 6, 15]), jax.nn.softmax(x + 1)
+        def local(x, target, weight):
+            return ours.cross_entropy(x, target, class_weight=weight, axis_name="vocab")
+        specs = {2: P(None, "vocab"), 1: P()}
+        for target in (labels, shares):
+            loss = jax.shard_map(
+                local, mesh=mesh, in_specs=(P(None, "vocab"), specs[target.ndim], P("vocab")), out_specs=P()
+            )
+            for place in (1, 2) if target is shares else (2,):
+                for wrap in (lambda function: function, jax.jit):
+                    try:
+                        print(jax.grad(wrap(loss), place)(x, target, weight))
+                    except NotImplementedError as error:
+                        print(str(error).partition(";")[0])
+                        message = str(error)
+            print(np.abs(jax.grad(jax.jit(loss))(x, target, weight)).max() > 0.01)
+        print(message)
+        stopped = lambda x: loss(x, jax.lax.stop_gradient(jax.nn.softmax(x + 1)), weight)
+        np.testing.assert_array_equal(jax.grad(stopped)(x), jax.grad(loss)(x, shares, weight))
+        def each(total, weight):
+            return total + loss(stands_for["x"], shares, weight), None
+        stands_for = {}
+        def summed(x):
+            stands_for["x"] = x
+            return jax.lax.scan(each, 0.0, jnp.stack([weight, weight]))[0]
+        np.testing.assert_allclose(jax.grad(summed)(x), 2 * jax.grad(loss)(x, shares, weight), rtol=1e-6)
+    """
+    start = "with axis_name the loss has no derivative with respect to"
+    of_weight, of_target = (f"{start} {name}, and one was asked for" for name in ("class_weight", "target"))
+    advice = "pass jax.lax.stop_gradient(class_weight), or gather the shards and leave axis_name out"
+    expected = [
+        *[of_weight] * 2,
+        "True",
+        *[of_target] * 2,
+        *[of_weight] * 2,
+        "True",
+        f"{of_weight}; {advice}",
+    ]
+    assert on_four_devices(program).splitlines() == expected
+
+
+def test_labels_of_a_narrow_dtype_are_compared_with_every_class():
+    program = """
+        import jax, jax.numpy as jnp, numpy as np
+        from jax.sharding import PartitionSpec as P
+        import softmaxlib.jax as ours
+        mesh = jax.make_mesh((4,), ("vocab",), (jax.sharding.AxisType.Auto,))
+        x = jnp.asarray(np.random.default_rng(0).standard_normal((3, 400)))
+        for dtype in ("int8", "uint8"):
+            y = jnp.array([0, 44, 100], dtype)
+            loss = jax.shard_map(
+                lambda x, y: ours.cross_entropy(x, y, axis_name="vocab"),
+                mesh=mesh, in_specs=(P(None, "vocab"), P()), out_specs=P(),
+            )
+            np.testing.assert_allclose(loss(x, y), ours.cross_entropy(x, y), rtol=1e-6)
+        print("done")
+    """
+    assert on_four_devices(program) == "done\n"

@@ -53,3 +53,34 @@ def test_noise_is_drawn_for_a_known_shape():
     draw = jax.jit(lambda x: softmaxlib.gumbel_softmax(x, 1.0, seed=3))
     with pytest.raises(UnsupportedTypeError, match=r"known shape, got \(rows, 3\).*export it for a shape"):
         export.export(draw)(shapes()[0])
+
+
+def exported_for_any_number_of_classes(function):
+    (classes,) = export.symbolic_shape("classes")
+    return export.export(jax.jit(function))(jax.ShapeDtypeStruct((2, classes), np.float32))
+
+
+@pytest.mark.parametrize("alpha", [1.3, 3.0, np.array([1.2, 1.5])], ids=str)
+def test_entmax_that_searches_needs_to_know_the_number_of_classes(alpha):
+    message = "entmax with another alpha than 1, 1.5 and 2 needs a known number of classes, got classes of a"
+    for function in (ours.entmax, softmaxlib.entmax):
+        with pytest.raises(UnsupportedTypeError, match=message):
+            exported_for_any_number_of_classes(lambda x, function=function: function(x, alpha))
+
+
+def test_a_linear_layer_needs_to_know_the_number_of_classes():
+    message = (
+        "linear_cross_entropy needs a known number of classes, got classes of a program that is exported"
+    )
+    labels = jax.numpy.array([0, 1, 0])
+    with pytest.raises(UnsupportedTypeError, match=message):
+        exported_for_any_number_of_classes(
+            lambda x: ours.linear_cross_entropy(jax.numpy.ones((3, 2)), x.T, labels)
+        )
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.5, 2.0])
+def test_entmax_in_closed_form_is_exported_for_any_number_of_classes(alpha):
+    program = exported_for_any_number_of_classes(lambda x: ours.entmax(x, alpha))
+    x = np.random.default_rng(0).standard_normal((2, 7), dtype=np.float32)
+    np.testing.assert_allclose(program.call(x), ours.entmax(x, alpha), rtol=2e-6, atol=1e-7)

@@ -11,8 +11,8 @@ import softmaxlib.torch as ours
 from softmaxlib import Policy
 from softmaxlib import calibration as calibrations
 from softmaxlib.calibration import Auto, Calibration, HistogramBinning, TemperatureScaling, VennAbers
-from softmaxlib.decisions import MinimumCost, PredictionSets, SelectiveRisk, TopK
-from softmaxlib.errors import NotFittedError, UnsupportedTypeError
+from softmaxlib.decisions import MinimumCost, PredictionSets, SelectiveRisk, Threshold, TopK
+from softmaxlib.errors import InvalidInputError, NotFittedError, UnsupportedTypeError
 
 KINDS = [getattr(calibrations, name) for name in calibrations.__all__ if name != "Calibration"]
 CALIBRATIONS = [*(kind() for kind in KINDS), HistogramBinning(n_bins=5, scope="top_label")]
@@ -200,3 +200,124 @@ def test_a_network_and_its_policy_export_as_one_model(tmp_path):
     expected = head(batch)
     for name, values in zip(head.output_names, run(session, batch.numpy()), strict=True):
         np.testing.assert_allclose(values, expected[name].detach(), rtol=1e-5)
+
+
+def head_of(fitted):
+    return ours.CalibratedHead(torch.nn.Identity(), fitted)
+
+
+def test_integer_logits_are_computed_in_float64_and_bools_refused(fitted):
+    logits = torch.tensor([[1, 2, 3, 9], [0, -4, 2, 1]], dtype=torch.int8)
+    probabilities = head_of(fitted)(logits)
+    assert probabilities.dtype == torch.float64
+    np.testing.assert_allclose(probabilities, fitted.predict_proba(logits.numpy()), rtol=1e-12, atol=1e-300)
+    with pytest.raises(UnsupportedTypeError, match="logits must be real numbers, got dtype bool"):
+        head_of(fitted)(logits > 0)
+
+
+def binary_rows():
+    generator = np.random.default_rng(2)
+    labels = generator.integers(2, size=400)
+    return (3 * labels - 1.5 + 2 * generator.normal(size=400)), labels
+
+
+BINARY = [kind() for kind in KINDS]
+
+
+@pytest.mark.parametrize("calibration", BINARY, ids=str)
+def test_one_score_a_row_stands_for_two_classes(calibration):
+    scores, labels = binary_rows()
+    fitted = calibration.fit(scores, labels)
+    expected = fitted.predict_proba(scores)
+    for shape in ((-1,), (-1, 1)):
+        given = torch.from_numpy(scores).reshape(shape)
+        np.testing.assert_allclose(head_of(fitted)(given), expected, rtol=1e-12, atol=1e-300)
+    both = np.stack([np.zeros_like(scores), scores], axis=1)
+    np.testing.assert_allclose(head_of(fitted)(torch.from_numpy(both)), expected, rtol=1e-12, atol=1e-300)
+    given[1], given[3] = np.nan, np.inf
+    invalid = torch.isnan(head_of(fitted)(given)).all(1)
+    assert invalid.nonzero().flatten().tolist() == [1, 3]
+
+
+@pytest.mark.parametrize("kind", ["logits", "probabilities"])
+def test_a_policy_decides_rows_of_one_score(kind):
+    scores, labels = binary_rows()
+    scores = scores if kind == "logits" else 1 / (1 + np.exp(-scores))
+    given = {"probabilities": kind == "probabilities"}
+    policy = Policy(TemperatureScaling(), Threshold(0.8)).fit(scores, labels, **given)
+    decision, proba = policy.decide(scores, **given), policy.predict_proba(scores, **given)
+    for shape in ((-1,), (-1, 1)):
+        found = head_of(policy)(torch.from_numpy(scores).reshape(shape))
+        np.testing.assert_array_equal(found["action"], decision.action)
+        np.testing.assert_allclose(found["calibrated_probabilities"], proba, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((3, 5), "fit again if this is another model"),
+        ((3, 1), "fit again if this is another model"),
+        ((3, 2, 4), "reshape what the network returns to (rows, 4)"),
+        ((4,), "reshape what the network returns to (rows, 4)"),
+        ((), "reshape what the network returns to (rows, 4)"),
+    ],
+)
+def test_logits_of_another_shape_are_refused(fitted, shape, advice):
+    policy = Policy(TemperatureScaling(), TopK(2)).fit(*held_out())
+    for one in (fitted, policy):
+        with pytest.raises(InvalidInputError) as caught:
+            head_of(one)(torch.zeros(shape))
+        assert str(caught.value) == (
+            f"logits must have the 4 classes that {type(one).__name__} was fitted on, in shape (rows, 4), "
+            f"got shape {shape}; {advice}"
+        )
+
+
+def test_scores_of_a_binary_model_have_no_further_axes():
+    head = head_of(TemperatureScaling().fit(*binary_rows()))
+    for shape in ((3, 3), (3, 1, 1), (3, 2, 2)):
+        with pytest.raises(InvalidInputError, match="logits must have the 2 classes that TemperatureScaling"):
+            head(torch.zeros(shape))
+
+
+@pytest.mark.parametrize("given", [np.zeros((3, 4)), {"logits": torch.zeros(3, 4)}, [[0.0] * 4]], ids=str)
+def test_a_network_that_returns_no_tensor_is_refused(given):
+    head = ours.CalibratedHead(torch.nn.Identity(), TemperatureScaling().fit(*held_out()))
+    message = f"the network must return logits as one tensor, got {type(given).__name__}; wrap it in a module"
+    with pytest.raises(UnsupportedTypeError, match=message):
+        head(given)
+
+
+def test_what_a_rule_needs_of_each_row_is_checked():
+    logits, labels = held_out()
+    groups = np.arange(len(logits)) % 2
+    policy = Policy(TemperatureScaling(), PredictionSets("lac", groups="rows")).fit(
+        logits, labels, groups=groups
+    )
+    head, rows = head_of(policy), torch.from_numpy(logits[:3])
+    with pytest.raises(InvalidInputError, match="the rule needs group of each row, got none; pass group="):
+        head(rows)
+    for wrong in (torch.tensor([0]), torch.zeros(3, 1, dtype=torch.int64)):
+        with pytest.raises(InvalidInputError, match=r"group must have one number per row, shape \(3,\), got"):
+            head(rows, group=wrong)
+    with pytest.raises(UnsupportedTypeError, match="group must be integers, got dtype float32; give the pos"):
+        head(rows, group=torch.zeros(3))
+    with pytest.raises(UnsupportedTypeError, match="group must be a tensor, got list"):
+        head(rows, group=[0, 1, 0])
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_scores_of_a_binary_model_are_exported_and_compiled_for_any_number_of_rows(tmp_path):
+    scores, labels = binary_rows()
+    policy = Policy(TemperatureScaling(), Threshold(0.8)).fit(scores, labels)
+    head = ours.CalibratedHead(torch.nn.Linear(6, 1), policy)
+    program, session = exported(head, 6, tmp_path / "scores.onnx", output_names=list(head.output_names))
+    torch.compiler.reset()
+    compiled = torch.compile(head, fullgraph=True, dynamic=True, backend="eager")
+    for rows in (2, 5):
+        batch = torch.randn(rows, 6, generator=torch.Generator().manual_seed(rows))
+        expected = head(batch)
+        for name, values in zip(head.output_names, run(session, batch.numpy()), strict=True):
+            for found in (torch.from_numpy(values), program(batch)[name], compiled(batch)[name]):
+                torch.testing.assert_close(found, expected[name], check_dtype=False)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 import softmaxlib
 import softmaxlib.torch as ours
-from softmaxlib.errors import InvalidInputError
+from softmaxlib.errors import InvalidInputError, UnsupportedTypeError
 
 
 def normal(*shape, seed=0, dtype=torch.float64):
@@ -155,3 +155,69 @@ def test_the_margin_head_moves_only_the_target_and_only_in_training():
     torch.testing.assert_close(head(input), 10 * cosine)
     head.train()
     assert torch.autograd.gradcheck(lambda x: head(x, target), input.clone().requires_grad_())
+
+
+@pytest.mark.parametrize(
+    ("margins", "error", "message"),
+    [
+        ({"scale": -5.0}, InvalidInputError, "scale must be finite and above 0, got -5.0; ArcFace and"),
+        ({"scale": math.nan}, InvalidInputError, "scale must be finite and above 0, got nan; ArcFace and"),
+        ({"scale": "a"}, UnsupportedTypeError, "scale must be one real number, got 'a'"),
+        ({"angular": 4.0}, InvalidInputError, "angular must lie in 0 to pi radians, got 4.0; convert"),
+        ({"additive": math.inf}, InvalidInputError, "additive must be finite, got inf; 0 is no margin"),
+    ],
+    ids=str,
+)
+def test_margins_are_checked_when_the_head_is_made(margins, error, message):
+    with pytest.raises(error, match=message):
+        ours.MarginHead(4, 3, **margins)
+
+
+@pytest.mark.parametrize("layer", [ours.LinearCrossEntropyLoss, ours.MarginHead])
+@pytest.mark.parametrize(
+    ("sizes", "error", "message"),
+    [
+        ((7, -1), InvalidInputError, "classes must be a whole number, at least 1; got -1"),
+        ((7, 0), InvalidInputError, "classes must be a whole number, at least 1; got 0"),
+        ((7, "a"), UnsupportedTypeError, "classes must be a whole number, got 'a'; write 5, not 5.0"),
+        ((7.5, 3), UnsupportedTypeError, "in_features must be a whole number, got 7.5; write 5, not 5.0"),
+        ((0, 3), InvalidInputError, "in_features must be a whole number, at least 1; got 0"),
+    ],
+    ids=str,
+)
+def test_sizes_of_layers_are_checked(layer, sizes, error, message):
+    with pytest.raises(error, match=message):
+        layer(*sizes)
+
+
+def test_keywords_and_flags_of_layers_are_checked():
+    with pytest.raises(UnsupportedTypeError, match="bias must be True or False, got 'no'"):
+        ours.LinearCrossEntropyLoss(7, 3, bias="no")
+    assert hasattr(ours.MarginHead.__init__, "__wrapped__")
+
+
+def test_inputs_of_the_margin_head_are_checked():
+    head = ours.MarginHead(4, 3)
+    for mode in (head.train(), head.eval()):
+        with pytest.raises(InvalidInputError, match=r"one D and K > 0, got shapes \(2, 5\) and \(3, 4\)"):
+            mode(torch.zeros(2, 5))
+        with pytest.raises(InvalidInputError, match=r"one D and K > 0, got shapes \(\) and \(3, 4\)"):
+            mode(torch.tensor(1.0))
+        with pytest.raises(UnsupportedTypeError, match="input must be a tensor, got ndarray"):
+            mode(np.zeros((2, 4)))
+        with pytest.raises(UnsupportedTypeError, match="input must be real numbers, got dtype bool"):
+            mode(torch.ones(2, 4, dtype=torch.bool))
+        with pytest.raises(UnsupportedTypeError, match="input and weight must have one dtype, got float64"):
+            mode(torch.zeros(2, 4, dtype=torch.float64))
+    integers = torch.tensor([[1, 2, -3, 4], [0, 1, 0, 0]])
+    assert torch.equal(head(integers), head.double()(integers.double()))
+
+
+def test_the_margin_head_compiles_without_a_break():
+    head, input, target = ours.MarginHead(4, 3), normal(5, 4).float(), torch.tensor([0, 1, 2, 0, 1])
+    torch.compiler.reset()
+    compiled = torch.compile(head, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(input, target), head(input, target))
+    torch.testing.assert_close(compiled(input), head(input))
+    program = torch.export.export(head, (input, target), dynamic_shapes=({0: torch.export.Dim("rows")},) * 2)
+    torch.testing.assert_close(program.module()(input[:3], target[:3]), head(input[:3], target[:3]))

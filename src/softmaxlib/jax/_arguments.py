@@ -59,6 +59,15 @@ def as_mask(where: Any, shape: tuple[int, ...]) -> jax.Array | None:
     return jnp.broadcast_to(where, shape)
 
 
+def check_known_classes(classes: Any, function: str) -> None:
+    """Refuse a number of classes that a program which is exported learns only when it runs."""
+    if not isinstance(classes, int):
+        raise UnsupportedTypeError(
+            f"{function} needs a known number of classes, got {classes} of a program that is exported for "
+            "any; export it for each number of classes"
+        )
+
+
 def as_temperature(temperature: Any, x: jax.Array, axes: tuple[int, ...]) -> Any:
     """Return the temperature of the rows, or None for 1. Reject one that is known to be invalid."""
     if isinstance(temperature, int | float) and temperature == 1:

@@ -6,7 +6,7 @@ the sum of exp(x - M) over all others, -log p = log1p(s) + (M - x), as in `softm
 
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -33,10 +33,28 @@ def losses_of_shards(
 ) -> tuple[jax.Array, jax.Array]:
     """Return the loss of each row, and its weight in a mean; classes are on the last axis.
 
-    They have derivatives by the logits alone.
+    They have derivatives by the logits alone. Those by the others are refused: each device has its own part.
     """
     _check_axis_name(axis_name)
+    if class_weight is not None:
+        class_weight = _without_derivative(class_weight, "class_weight")
+    if target.ndim == logits.ndim:
+        target = _without_derivative(target, "target")
     return _losses(logits, target, class_weight, where, options, axis_name)
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _without_derivative(values: jax.Array, name: str) -> jax.Array:
+    """Return the values, whose derivative is an error if it is asked for."""
+    return values
+
+
+@_without_derivative.defjvp
+def _(name: str, primals: Any, tangents: Any) -> NoReturn:
+    raise NotImplementedError(
+        f"with axis_name the loss has no derivative with respect to {name}, and one was asked for; pass "
+        f"jax.lax.stop_gradient({name}), or gather the shards and leave axis_name out"
+    )
 
 
 def _check_axis_name(axis_name: Any) -> None:

@@ -1,5 +1,6 @@
 """softmax, log_softmax, logsumexp, sparsemax and entmax of JAX arrays."""
 
+import math
 from functools import partial
 from typing import Any
 
@@ -8,18 +9,21 @@ import jax.numpy as jnp
 
 from .. import _generic
 from .._arrays import check_axis
-from .._checks import check_order
+from .._checks import check_flag, check_order
 from .._renamed import checked_keywords
 from ._arguments import (
     Axis,
     as_floating,
     as_mask,
     as_temperature,
+    check_known_classes,
     keep_arguments_only,
     known_tangent,
     widened,
 )
 from ._meshes import sorting_over_any_mesh
+
+_ORDERS_IN_CLOSED_FORM = (1.0, 1.5, 2.0)  # the others are found by bisection, from a start by the classes
 
 Options = tuple[tuple[str, Any], ...]  # named and hashable, so that a compiled function can depend on them
 
@@ -131,7 +135,7 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     Raises
     ------
     softmaxlib.errors.UnsupportedTypeError
-        If numbers are bool or complex, or the mask is not bool.
+        If numbers are bool or complex, the mask is not bool, or ``keepdims`` is not True or False.
 
     Examples
     --------
@@ -139,7 +143,7 @@ def logsumexp(x: Any, /, axis: Axis = -1, *, where: Any = None, keepdims: bool =
     >>> float(softmaxlib.jax.logsumexp([1000.0, 1000.0]))
     1000.693...
     """
-    x = as_floating(x)
+    x, keepdims = as_floating(x), check_flag(keepdims, "keepdims")
     axes = check_axis(axis, x.ndim)
     if any(x.shape[one] == 0 for one in axes):
         as_mask(where, x.shape)
@@ -200,6 +204,13 @@ def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -
     jax.Array
         Probabilities in the shape of ``x``.
 
+    Raises
+    ------
+    softmaxlib.errors.InvalidInputError
+        If ``alpha`` is known and not positive and finite.
+    softmaxlib.errors.UnsupportedTypeError
+        If a program is exported for any number of classes with another ``alpha`` than 1, 1.5 and 2.
+
     See Also
     --------
     softmaxlib.entmax : The formula and its source.
@@ -213,6 +224,10 @@ def entmax(x: Any, /, alpha: Any = 1.5, axis: Axis = -1, *, where: Any = None) -
     x = as_floating(x)
     axes = check_axis(axis, x.ndim)
     order = check_order(alpha, x, axes)
+    if not (isinstance(order, float) and order in _ORDERS_IN_CLOSED_FORM):
+        check_known_classes(
+            math.prod(x.shape[one] for one in axes), "entmax with another alpha than 1, 1.5 and 2"
+        )
     if isinstance(order, float):
         return sorting_over_any_mesh(
             lambda x, where: _evaluate(_entmax, x, axes, where, alpha=order), x, as_mask(where, x.shape)

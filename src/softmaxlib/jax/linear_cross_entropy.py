@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from .. import _generic
 from .._checks import (
     check_known_target,
     check_label_dtype,
@@ -16,7 +17,7 @@ from .._checks import (
 )
 from .._renamed import checked_keywords
 from ..losses._loss_arguments import LossOptions
-from ._arguments import as_array, as_floating, widened
+from ._arguments import as_array, as_floating, check_known_classes, widened
 from ._meshes import over_any_mesh
 from .losses import losses_of_rows, reduce
 
@@ -74,7 +75,8 @@ def linear_cross_entropy(
         If shapes do not match, an option is outside its range, a label is out of range (unless labels are
         traced), or the budget is too small for one row.
     softmaxlib.errors.UnsupportedTypeError
-        If features, weights or bias are bool or complex.
+        If features, weights or bias are bool or complex, or if a program is exported for any number of
+        classes.
 
     Notes
     -----
@@ -95,12 +97,14 @@ def linear_cross_entropy(
     offset = None if bias is None else widened(as_floating(bias, "bias"))
     target = as_array(target, "target")
     check_layer_shapes(features.shape, matrix.shape, None if offset is None else offset.shape, target.shape)
+    check_known_classes(matrix.shape[0], "linear_cross_entropy")
     softcap = check_softcap(softcap)
     check_label_dtype(target.dtype, "target")
     options = LossOptions(
         -1, None, label_smoothing, ignore_index, 0.0, z_loss, None, check_reduction(reduction)
     )
     check_known_target(target, (), matrix.shape[0], True, options.ignore_index)
+    target = _generic.widest_labels(jnp, target)
     rows = max(1, rows_of_logits(memory_budget, matrix.shape[0], matrix.dtype.itemsize) // _ARRAYS_AT_ONCE)
     # a program that is exported for any number of rows has one block
     blocks = max(1, -(-target.size // rows)) if isinstance(target.size, int) else 1

@@ -90,6 +90,8 @@ def cross_entropy(
         If an option is outside its range, or a label is out of range (unless labels are traced).
     softmaxlib.errors.UnsupportedTypeError
         If logits are bool or complex, or the mask is not bool.
+    NotImplementedError
+        With `axis_name`, if a derivative with respect to `class_weight` or class probabilities is asked for.
 
     Notes
     -----

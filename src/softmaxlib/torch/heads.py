@@ -3,13 +3,14 @@
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .._checks import check_integer
+from .._checks import check_flag, check_integer, check_layer_shapes
 from .._renamed import checked_keywords
 from ..transforms import margin
-from .linear_cross_entropy import linear_cross_entropy
+from .linear_cross_entropy import _as_layer, linear_cross_entropy
 from .losses import IGNORE_INDEX
 
 __all__ = ["LinearCrossEntropyLoss", "MarginHead"]
@@ -61,7 +62,8 @@ class LinearCrossEntropyLoss(torch.nn.Module):
         memory_budget: int | None = None,
     ) -> None:
         super().__init__()
-        start = torch.nn.Linear(in_features, classes, bias=bias)
+        in_features, classes = _check_sizes(in_features, classes)
+        start = torch.nn.Linear(in_features, classes, bias=check_flag(bias, "bias"))
         self.weight, self.bias = start.weight, start.bias
         self.options: dict[str, Any] = {
             "softcap": softcap,
@@ -91,15 +93,15 @@ class MarginHead(torch.nn.Module):
     Parameters
     ----------
     in_features : int
-        Length of the features.
+        Length of the features. Integers are computed in float64, and then the whole layer is.
     classes : int
         Number of classes.
-    scale : float, default 64.0
+    scale : float > 0, default 64.0
         Factor of the cosines.
     angular : float, default 0.5
-        Margin added to the angle, in radians (ArcFace).
+        Margin added to the angle, in radians from 0 to pi (ArcFace).
     additive : float, default 0.0
-        Margin subtracted from the cosine (CosFace).
+        Finite margin subtracted from the cosine (CosFace).
 
     Attributes
     ----------
@@ -117,6 +119,7 @@ class MarginHead(torch.nn.Module):
     torch.Size([4, 3])
     """
 
+    @checked_keywords
     def __init__(
         self,
         in_features: int,
@@ -127,15 +130,18 @@ class MarginHead(torch.nn.Module):
         additive: float = 0.0,
     ) -> None:
         super().__init__()
-        classes = check_integer(classes, "classes", lower=1)
-        in_features = check_integer(in_features, "in_features", lower=1)
+        in_features, classes = _check_sizes(in_features, classes)
         self.weight = torch.nn.Parameter(torch.randn(classes, in_features) / math.sqrt(in_features))
         self.margins: dict[str, Any] = {"scale": scale, "angular": angular, "additive": additive}
+        margin(np.ones((1, 1)), [0], **self.margins)  # checks them: without a target no call does
 
     def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
         """Return logits (..., classes) of features (..., in_features), with a margin at the target."""
         normalize = torch.nn.functional.normalize
-        cosine = torch.nn.functional.linear(normalize(input, dim=-1), normalize(self.weight, dim=-1))
+        input, weight, _ = _as_layer(input, self.weight, None)
+        shape = tuple(input.shape)
+        check_layer_shapes(shape, tuple(weight.shape), None, shape[:-1])
+        cosine = torch.nn.functional.linear(normalize(input, dim=-1), normalize(weight, dim=-1))
         if target is None or not self.training:
             return self.margins["scale"] * cosine
         return margin(cosine, target, **self.margins)
@@ -145,3 +151,8 @@ class MarginHead(torch.nn.Module):
         classes, features = self.weight.shape
         margins = ", ".join(f"{name}={value}" for name, value in self.margins.items())
         return f"in_features={features}, classes={classes}, {margins}"
+
+
+def _check_sizes(in_features: int, classes: int) -> tuple[int, int]:
+    """Check and return the sizes of a layer."""
+    return check_integer(in_features, "in_features", lower=1), check_integer(classes, "classes", lower=1)

@@ -481,3 +481,77 @@ def wrong_dtensors(groups, rank):
         error_of(lambda: softmaxlib.torch.softmax(by_classes, 1, temperature=temperature)),
         error_of(lambda: softmaxlib.torch.cross_entropy(by_classes, by_rows)),
     ]
+
+
+def penalties(groups, rank):
+    """Return the errors raised if a penalty of the gradient is differentiated, and whether one can be had."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    mesh, target = init_device_mesh("cpu", (4,)), torch.tensor([0, 1, 2])
+    x, features, weight = torch.randn(3, 8), torch.randn(3, 5), torch.randn(8, 5)
+    of_rank = {"group": groups.all, "first_class": 2 * rank}
+    local, layer = x[:, 2 * rank : 2 * rank + 2], weight[2 * rank : 2 * rank + 2]
+    by_classes, by_weight = (
+        distribute_tensor(x, mesh, [Shard(1)]),
+        distribute_tensor(weight, mesh, [Shard(0)]),
+    )
+    probabilities = parallel.log_probability_and_entropy
+    cases = [
+        (local, lambda x: parallel.cross_entropy(2 * x, target, **of_rank)),
+        (layer, lambda weight: parallel.linear_cross_entropy(features, weight, target, **of_rank)),
+        (features, lambda features: parallel.linear_cross_entropy(features, layer, target, **of_rank)),
+        (local, lambda x: probabilities(x, target, **of_rank).log_probability.sum()),
+        (local, lambda x: probabilities(x, target, **of_rank).entropy.sum()),
+        (by_classes, lambda x: softmaxlib.torch.cross_entropy(2 * x, target)),
+        (by_weight, lambda weight: softmaxlib.torch.linear_cross_entropy(features, weight, target)),
+        (by_classes, lambda x: softmaxlib.torch.logsumexp(x, 1).sum()),
+        (
+            torch.tensor(1.5),
+            lambda t: softmaxlib.torch.log_softmax(by_classes, 1, temperature=t).full_tensor()[0, 0],
+        ),
+    ]
+    results = []
+    for start, function in cases:
+        leaf = start.clone().requires_grad_()
+        loss = function(leaf)
+        (plain,) = torch.autograd.grad(loss, leaf, retain_graph=True)
+        (gradient,) = torch.autograd.grad(loss, leaf, create_graph=True)
+        is_same = torch.equal(whole_of(gradient.detach()), whole_of(plain))
+        results.append((is_same, *error_of((loss + 10 * gradient.square().sum()).backward)))
+    return results
+
+
+def whole_of(tensor):
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+
+
+def learned_weights(groups, rank):
+    """Return the errors raised if the weights of the classes require a gradient."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Shard, distribute_tensor
+
+    mesh, target = init_device_mesh("cpu", (4,)), torch.tensor([0, 1, 2])
+    weight = torch.ones(8, requires_grad=True)
+    x = distribute_tensor(torch.zeros(3, 8), mesh, [Shard(1)])
+    sharded = distribute_tensor(torch.ones(8), mesh, [Shard(0)]).requires_grad_()
+    return [
+        error_of(
+            lambda: parallel.cross_entropy(
+                torch.zeros(3, 2), target, weight[:2], group=groups.all, first_class=2 * rank
+            )
+        ),
+        error_of(lambda: softmaxlib.torch.cross_entropy(x, target, weight)),
+        error_of(lambda: softmaxlib.torch.cross_entropy(x, target, sharded)),
+    ]
+
+
+def narrow_labels(groups, rank, x, weight, target):
+    """Losses of labels of a narrow dtype, whose classes lie on shards beyond its largest number."""
+    classes = slice(100 * rank, 100 * rank + 100)
+    of_rank = {"group": groups.all, "first_class": classes.start}
+    return (
+        parallel.cross_entropy(x @ weight[classes].T, target, **of_rank),
+        parallel.linear_cross_entropy(x, weight[classes], target, **of_rank),
+        parallel.log_probability_and_entropy(x @ weight[classes].T, target, **of_rank).log_probability,
+    )

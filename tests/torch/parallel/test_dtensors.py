@@ -134,3 +134,33 @@ def test_dtensors_that_cannot_be_taken_apart_name_the_next_step(ranks):
         for (error, message), start in zip(errors, starts, strict=True):
             assert error == "InvalidInputError"
             assert message.startswith(start)
+
+
+def test_a_penalty_of_the_gradient_is_refused(ranks):
+    starts = [
+        "cross_entropy has no second derivative for classes that are sharded; gather the shards, as",
+        "linear_cross_entropy has no second derivative for classes that are sharded; gather the shards, as",
+        "linear_cross_entropy has no second derivative for classes that are sharded; gather the shards, as",
+        "log_probability_and_entropy has no second derivative; gather the shards and use softmaxlib.torch.",
+        "log_probability_and_entropy has no second derivative; gather the shards and use softmaxlib.torch.",
+        "cross_entropy has no second derivative for classes that are sharded; gather the shards, as",
+        "linear_cross_entropy has no second derivative for classes that are sharded; gather the shards, as",
+        "softmax, log_softmax and logsumexp have no second derivative for classes that are sharded; pass",
+        "softmax, log_softmax and logsumexp have no second derivative for classes that are sharded; pass",
+    ]
+    for results in ranks.run(sharded.penalties):
+        for (is_same, error, message), start in zip(results, starts, strict=True):
+            assert is_same
+            assert error == "NotImplementedError"
+            assert message.startswith(start)
+
+
+def test_weights_of_classes_that_require_a_gradient_are_refused(ranks):
+    expected = (
+        "class_weight has no gradient here, got one that requires it; pass class_weight.detach(), or gather "
+        "the shards and use softmaxlib.torch.cross_entropy"
+    )
+    for errors in ranks.run(sharded.learned_weights):
+        for error, message in errors:
+            assert error == "InvalidInputError"
+            assert message.startswith(expected)

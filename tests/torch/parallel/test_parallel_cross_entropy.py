@@ -408,3 +408,17 @@ def test_an_error_reaches_ranks_that_hold_other_rows(ranks):
 def test_without_a_group_the_next_step_is_named():
     with pytest.raises(RuntimeError, match=r"group needs torch\.distributed\.init_process_group\(\)"):
         parallel.cross_entropy(torch.zeros(1, 2), torch.tensor([0]), group=None, first_class=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8])
+def test_labels_of_a_narrow_dtype_on_shards_beyond_it(ranks, dtype):
+    generator = torch.Generator().manual_seed(3)
+    x, weight = (torch.randn(3, 5, generator=generator), torch.randn(400, 5, generator=generator))
+    target = torch.tensor([0, 44, 100])
+    expected = softmaxlib.torch.cross_entropy(x @ weight.T, target, reduction="none")
+    for loss, linear, log_probability in ranks.run(
+        sharded.narrow_labels, x, weight, target.to(dtype), world=4
+    ):
+        torch.testing.assert_close(log_probability, -expected)
+        torch.testing.assert_close(loss, expected.mean())
+        torch.testing.assert_close(linear, expected.mean())

@@ -4,18 +4,23 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ...losses._loss_arguments import LossOptions
 from .._operators import widened
 from . import _exact_sums as exact
 from ._exact_sums import ExactSums, sum_of_finite
 from ._exchange import Claim, Group, check_group, gather, pack, pack_weights, unpack
+from ._first_derivatives import first_derivative_only
 from ._pairs import pair_of
 from ._read_sums import RowSums
 from ._reduction import attempt_largest, row_blocks, sum_rows
 from ._row_losses import exp_below
 from ._shards import Shard, some
+
+NO_SECOND_DERIVATIVE = (
+    "softmax, log_softmax and logsumexp have no second derivative for classes that are sharded; pass "
+    "input.full_tensor()"
+)
 
 _NO_OPTIONS = LossOptions(-1, None, 0.0, None, 0.0, 0.0, None, "none")
 
@@ -83,7 +88,7 @@ class _Activation(torch.autograd.Function):
         return result.view(*shape, shard.classes).movedim(-1, dim)
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only(NO_SECOND_DERIVATIVE)
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (local,) = ctx.saved_tensors
         shard, kept = ctx.shard, ctx.kept

@@ -77,11 +77,7 @@ def shard_of_logits(local: Tensor, arguments: Arguments, with_entropy: bool = Fa
         check_label_dtype(target.dtype, "target")
     else:
         check_real_dtype(target.dtype, "target")
-        if target.requires_grad:
-            raise InvalidInputError(
-                "target has no gradient here, got one that requires it; pass target.detach(), or gather the "
-                "shards and use softmaxlib.torch.cross_entropy"
-            )
+        _refuse_gradient(target, "target")
     rows = local.numel() // classes if classes else row_count(shape, dim)
 
     def in_rows(tensor: Tensor) -> Tensor:
@@ -140,9 +136,19 @@ def check_weight(weight: Tensor | None, classes: int, device: torch.device) -> T
     if weight is None:
         return None
     check_tensor(weight, "class_weight")
+    _refuse_gradient(weight, "class_weight")
     if classes:
         check_class_weight(view_as_numpy(weight.cpu()), classes)
     return weight.detach().to(device, torch.float64)
+
+
+def _refuse_gradient(tensor: Tensor, name: str) -> None:
+    """Reject a tensor that would not get the gradient it requires."""
+    if tensor.requires_grad:
+        raise InvalidInputError(
+            f"{name} has no gradient here, got one that requires it; pass {name}.detach(), or gather the "
+            "shards and use softmaxlib.torch.cross_entropy"
+        )
 
 
 def _checked_distribution(rows: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ from ..._arrays import check_axis
 from ..._checks import check_layer_shapes, check_loss_shapes, check_temperature
 from ...errors import InvalidInputError
 from .._operators import Dims, as_floating, check_where
-from ._activations import activation
+from ._activations import NO_SECOND_DERIVATIVE, activation
+from ._first_derivatives import with_first_derivative
 from .cross_entropy import cross_entropy
 from .linear_cross_entropy import linear_cross_entropy
 
@@ -166,7 +167,8 @@ def by_shards(
     temperature = cast(float, check_temperature(temperature, input, axes))
     local = as_floating(input.to_local(), dtype)
     if learned is not None:
-        local = _WithTemperature.apply(local, layout.shared(learned), temperature)
+        number = layout.shared(with_first_derivative(learned, NO_SECOND_DERIVATIVE))
+        local = _WithTemperature.apply(local, number, temperature)
     result = activation(
         name,
         local,

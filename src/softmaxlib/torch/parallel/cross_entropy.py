@@ -4,12 +4,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
 from ..._renamed import checked_keywords
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, shard_of_logits
+from ._first_derivatives import first_derivative_only
 from ._losses import (
     evaluate,
     in_layout_of_logits,
@@ -51,7 +51,7 @@ def cross_entropy(
         Class indices of all rows in the whole vocabulary, the same on every rank. Or this rank's part of
         floating class probabilities, with the shape of `local`.
     class_weight : Tensor, shape (k,), optional
-        One weight per class of this rank.
+        One weight per class of this rank, which gets no gradient.
     group : ProcessGroup or None
         The ranks that share the classes. None means all processes.
     first_class : int
@@ -71,8 +71,9 @@ def cross_entropy(
     Raises
     ------
     softmaxlib.errors.InvalidInputError
-        As `softmaxlib.torch.cross_entropy`, and if rows, options or targets differ between ranks, or shards
-        overlap or leave out a class. The error is raised on every rank, so no rank waits for another.
+        As `softmaxlib.torch.cross_entropy`, and if rows, options or targets differ between ranks, shards
+        overlap or leave out a class, or `class_weight` or class probabilities require a gradient. The error
+        is raised on every rank, so no rank waits for another.
 
     Notes
     -----
@@ -81,7 +82,8 @@ def cross_entropy(
     in float64 is within 2 of the exact value, as that of all logits is). A confident row keeps its digits on
     any rank. There are two collectives forward, and none backward. A focal loss with smoothing or class
     probabilities has three. `rows_group` adds one, and so does a call with more rows than the last one of the
-    group. Some numbers per row are kept for the backward pass. There are no second derivatives.
+    group. Some numbers per row are kept for the backward pass. To ask for a
+    second derivative is an error (NotImplementedError).
 
     The gradient is that of the returned number with respect to this rank's logits. DistributedDataParallel
     divides gradients by its number of ranks. With `rows_group`, multiply the loss by this number.
@@ -124,7 +126,10 @@ class _CrossEntropy(torch.autograd.Function):
         return loss.to(local.dtype if local.is_floating_point() else torch.float64)
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only(
+        "cross_entropy has no second derivative for classes that are sharded; gather the shards, as "
+        "full_tensor() of a DTensor does, and use softmaxlib.torch.cross_entropy"
+    )
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (local,) = ctx.saved_tensors
         factor = upstream_of_rows(ctx, upstream[0])

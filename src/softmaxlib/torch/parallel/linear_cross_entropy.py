@@ -6,7 +6,6 @@ from typing import Any
 import torch
 from array_api_compat import torch as namespace
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
 from ... import _generic
@@ -18,6 +17,7 @@ from .._operators import as_floating, check_tensor, widened
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, claim_of, label_of
 from ._exchange import Claim
+from ._first_derivatives import first_derivative_only
 from ._losses import evaluate, keep_for_backward, upstream_of_rows
 from ._row_losses import gradients_of
 from ._shards import Shard
@@ -87,7 +87,7 @@ def linear_cross_entropy(
     differently if the matrix has another size. There are two collectives forward (one more over `rows_group`,
     and one if there are more rows than in the last call), and one backward: the gradient of `input` is the
     sum over the ranks, the same on each. An ignored row has gradient exactly 0, even if it contains NaN or
-    inf. There are no second derivatives.
+    inf. To ask for a second derivative is an error (NotImplementedError).
 
     Examples
     --------
@@ -228,7 +228,10 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return loss.to(widened(input).dtype if under_autocast(input) else input.dtype)
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only(
+        "linear_cross_entropy has no second derivative for classes that are sharded; gather the shards, as "
+        "full_tensor() of a DTensor does, and use softmaxlib.torch.cross_entropy of the logits"
+    )
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Any, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         input, weight, bias = ctx.saved_tensors
         factor = upstream_of_rows(ctx, upstream[0])

@@ -4,12 +4,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.distributed import ProcessGroup
 
 from ..._renamed import checked_keywords
 from ..losses import IGNORE_INDEX
 from ._arguments import Arguments, shard_of_logits
+from ._first_derivatives import first_derivative_only
 from ._losses import evaluate, in_layout_of_logits, keep_for_backward, shape_of_rows
 from ._row_losses import entropy_gradient_of, gradients_of, rows_of
 
@@ -62,6 +62,7 @@ def log_probability_and_entropy(
     Notes
     -----
     The bits are the same for any number of shards. There are two collectives forward, and none backward.
+    To ask for a second derivative is an error (NotImplementedError).
 
     Examples
     --------
@@ -95,7 +96,10 @@ class _LogProbabilityAndEntropy(torch.autograd.Function):
         return (-result.loss).view(shape).to(dtype), entropy.view(shape).to(dtype, copy=True)
 
     @staticmethod
-    @once_differentiable
+    @first_derivative_only(
+        "log_probability_and_entropy has no second derivative; gather the shards and use "
+        "softmaxlib.torch.log_softmax"
+    )
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         (local,) = ctx.saved_tensors
         of_log_probability, of_entropy = (one.double().reshape(-1) for one in upstream)
