@@ -276,7 +276,8 @@ def test_modes_and_subclasses_see_the_operator(call):
         assert any(one.startswith("softmaxlib.") for one in seen)
     assert type(call(x.as_subclass(Subclass))) is Subclass
     torch.testing.assert_close(call(torch._neg_view(x)), call(-x))
-    assert call(x.to("meta")).is_meta or call is CALLS["cross_entropy"]
+    if call is not CALLS["cross_entropy"]:  # whose labels are on the CPU
+        assert call(x.to("meta")).is_meta
 
 
 @each_way

@@ -240,3 +240,23 @@ def test_gradients_of_masked_entries_are_0_in_undefined_rows(function, temperatu
     function(x, temperature=temperature, where=where)[:, :2].sum().backward()
     assert x.grad[:, 2].tolist() == [0.0, 0.0]
     assert x.grad[:, :2].isnan().all()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ours.softmax,
+        ours.sparsemax,
+        lambda x: ours.sparsemax(x, None),
+        lambda x: ours.entmax(x, 1.5, 0),
+        lambda x: ours.entmax(x, torch.tensor([1.5, 1.0])),
+        lambda x: ours.entmax(x[0, 0]),
+    ],
+)
+def test_a_result_may_be_changed_in_place_until_its_values_are_needed(call):
+    leaf = logits(2, 3).requires_grad_()
+    result = call(leaf)
+    expected = 2 * result.detach()
+    torch.testing.assert_close(result.mul_(2).detach(), expected)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        result.sum().backward()

@@ -98,6 +98,43 @@ def test_autocast_is_that_of_linear_and_cross_entropy(dtype, own, reduction):
         assert relative_error(one, other.double()) < rounding
 
 
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_scaled_loss_keeps_small_gradients_of_float16(reduction, autocast):
+    """As torch.amp.GradScaler does: the gradients arrive multiplied by a power of two."""
+    scale = 65536.0 if autocast else 4096.0  # a loss of float16 times 65536 is infinite
+    rows = 4 * ROWS
+    target = TARGET.repeat(4)
+    leaves = normal(rows, FEATURES), 0.3 * normal(9 * CLASSES, FEATURES, seed=1), normal(9 * CLASSES, seed=2)
+    wide = [leaf.half().double() for leaf in leaves]
+    narrow = [leaf.to(torch.float32 if autocast else torch.float16) for leaf in wide]
+    found = []
+    for parts in (wide, narrow):
+        parts = [part.detach().requires_grad_() for part in parts]
+        if parts[0].dtype == torch.float64:
+            loss = reference(*parts, reduction, target)
+        else:
+            with torch.autocast("cpu", torch.float16, enabled=autocast):
+                loss = in_blocks(1000, reduction, target)(*parts)
+        upstream = torch.full_like(loss, scale if reduction == "mean" else scale / rows)
+        found.append([one.double() / scale for one in torch.autograd.grad(loss, parts, upstream)])
+    for exact, rounded in zip(*found, strict=True):
+        assert (rounded != 0).all()
+        assert ((rounded - exact) / exact).abs().median() < torch.finfo(torch.float16).eps
+
+
+@pytest.mark.parametrize(
+    ("dtype", "kept"),
+    [(torch.float16, torch.float32)] + [(one, one) for one in (torch.bfloat16, torch.float32)],
+)
+def test_gradients_wait_in_a_dtype_of_a_wide_range(dtype, kept):
+    waiting = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda one: waiting.append(one) or one, lambda one: one):
+        loss = in_blocks(100)(*layer(dtype))
+    assert [one.dtype for one in waiting] == [kept] * 3
+    assert loss.dtype == dtype
+
+
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int32, torch.int64])
 @pytest.mark.parametrize("of_weight", [torch.float16, torch.float32, torch.float64])
 def test_integers_are_computed_in_float64_as_in_numpy(dtype, of_weight):

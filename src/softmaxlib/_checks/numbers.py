@@ -24,7 +24,8 @@ def check_real(value: float, name: str) -> float:
         raise UnsupportedTypeError(f"{name} must be one real number, got {value!r}; convert it with float()")
     if isinstance(value, bool | np.bool_):
         raise UnsupportedTypeError(f"{name} must be one real number, got {value}; write 1.0 or 0.0")
-    if getattr(value, "requires_grad", False):
+    # an int is not asked: while torch.compile traces one, it has no attributes
+    if type(value) is not int and getattr(value, "requires_grad", False):
         raise UnsupportedTypeError(
             f"{name} is a constant, got a tensor that requires a gradient, which it would not get; pass "
             f"{name}.item()"

@@ -17,6 +17,11 @@ from ._operators import NARROW, define, fill_from_numpy, loop_over_batch, view_a
 _PRODUCT = 128 * 2**20  # bytes of a product that is added to a gradient
 
 
+def _kept_dtype(tensor: Tensor) -> torch.dtype:
+    """Return the dtype in which a gradient waits for the factor that arrives, without underflow."""
+    return torch.float32 if tensor.dtype == torch.float16 else tensor.dtype
+
+
 def under_autocast(tensor: Tensor) -> bool:
     """Return True under autocast for the device of the tensor. Some devices, such as meta, have none."""
     device = tensor.device.type
@@ -61,13 +66,25 @@ class _Head(NamedTuple):
         return torch.cat(losses).to(widened(weight[:0]).dtype)
 
     def losses_and_gradients(
-        self, input: Tensor, weight: Tensor, bias: Tensor | None, target: Tensor, factor: Tensor
+        self,
+        input: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        target: Tensor,
+        factor: Tensor,
+        denominator: Tensor | None = None,
+        dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-        """Return the loss of each row, and the gradients of their sum with a factor for each row."""
+        """Return the loss of each row, and the gradients of their sum with a factor for each row.
+
+        The gradients are divided by the denominator, and then rounded to the dtype, by default the layer's.
+        """
         kernels = self._kernels(weight)
         wide = widened(weight).dtype
+        dtype = weight.dtype if dtype is None else dtype
+        denominator = weight.new_ones((), dtype=wide) if denominator is None else denominator
         losses = input.new_empty(input.shape[0], dtype=wide)
-        of_input, of_weight = torch.empty_like(input), torch.zeros_like(weight, dtype=wide)
+        of_input, of_weight = torch.empty_like(input, dtype=dtype), torch.zeros_like(weight, dtype=wide)
         of_bias = None if bias is None else torch.zeros_like(bias, dtype=wide)
         for start in range(0, input.shape[0], self.rows_at_once):
             part = slice(start, start + self.rows_at_once)
@@ -85,16 +102,13 @@ class _Head(NamedTuple):
             gradient = gradient if slope is None else gradient * slope
             losses[part] = loss
             # the factors multiply the narrow matrices, to save passes over the wide one
-            torch.mul(gradient.to(weight.dtype) @ weight, scale.unsqueeze(1), out=of_input[part])
-            _add_product(of_weight, gradient, rows, scale)
+            product = gradient.to(weight.dtype) @ weight
+            share = scale / denominator
+            torch.mul(product, share.unsqueeze(1), out=of_input[part])
+            _add_product(of_weight, gradient, rows, scale, denominator)
             if of_bias is not None:
-                of_bias += widened(gradient).T @ scale
-        return (
-            losses,
-            of_input,
-            of_weight.to(weight.dtype),
-            None if of_bias is None else of_bias.to(weight.dtype),
-        )
+                of_bias += widened(gradient).T @ share
+        return losses, of_input, of_weight.to(dtype), None if of_bias is None else of_bias.to(dtype)
 
     def _blocks(self, input: Tensor, target: Tensor) -> Iterable[tuple[Tensor, Tensor]]:
         """Return blocks of rows: one of all rows if a program is exported for any number of them."""
@@ -137,19 +151,21 @@ class _Head(NamedTuple):
         return fill_from_numpy(logits.new_empty(target.shape), loss), logits
 
 
-def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor) -> None:
-    """Compute total += gradient^T (rows scale); half precision is not rounded before the sum."""
+def _add_product(total: Tensor, gradient: Tensor, rows: Tensor, scale: Tensor, denominator: Tensor) -> None:
+    """Compute total += gradient^T (rows scale) / denominator; half precision is rounded after the sum."""
     if rows.dtype == total.dtype or rows.device.type == "cpu":
-        total.addmm_(widened(gradient).T, widened(rows) * scale.unsqueeze(1))
+        total.addmm_(widened(gradient).T, widened(rows) * (scale / denominator).unsqueeze(1))
         return
+    # float16 would lose what is divided by many rows, so the product is divided
     transposed, scaled = gradient.T.to(rows.dtype), (rows * scale.unsqueeze(1)).to(rows.dtype)
     step = max(1024, _PRODUCT // max(1, total.shape[1] * total.element_size()))
     for start in range(0, len(total), step):
         part = slice(start, start + step)
         if hasattr(torch.ops.aten.mm, "dtype"):  # PyTorch 2.8: products of half precision, summed in float32
-            total[part] += torch.mm(transposed[part], scaled, out_dtype=total.dtype)
+            product = torch.mm(transposed[part], scaled, out_dtype=total.dtype)
         else:
-            total[part] += torch.mm(transposed[part], scaled)
+            product = torch.mm(transposed[part], scaled).to(total.dtype)
+        total[part].addcdiv_(product, denominator)
 
 
 def _forward(
@@ -173,8 +189,11 @@ def _forward(
     denominator = head.denominator(target, reduction)
     if not with_gradient:
         return head.losses(input, weight, bias, target).sum() / denominator, *nothing
-    factor = widened(input).new_ones(target.shape) / denominator
-    losses, of_input, of_weight, of_bias = head.losses_and_gradients(input, weight, bias, target, factor)
+    factor = widened(input[:0]).new_ones(target.shape)
+    rows = torch.as_tensor(denominator, dtype=factor.dtype, device=factor.device).clamp(min=1)  # none: 0 / 1
+    losses, of_input, of_weight, of_bias = head.losses_and_gradients(
+        input, weight, bias, target, factor, rows, _kept_dtype(weight)
+    )
     return losses.sum() / denominator, of_input, of_weight, nothing[2] if of_bias is None else of_bias
 
 
@@ -199,15 +218,20 @@ def _forward_fake(
     loss = widened(input.new_empty(target.shape if reduction == "none" else ()))
     if reduction == "none" or not with_gradient:
         return loss, input.new_empty(0), weight.new_empty(0), weight.new_empty(0)
-    of_bias = weight.new_empty(0) if bias is None else torch.empty_like(bias)
-    return loss, torch.empty_like(input), torch.empty_like(weight), of_bias
+    return loss, *_gradients_fake(input, weight, bias)
+
+
+def _gradients_fake(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    kept = _kept_dtype(weight)
+    of_bias = weight.new_empty(0) if bias is None else torch.empty_like(bias, dtype=kept)
+    return torch.empty_like(input, dtype=kept), torch.empty_like(weight, dtype=kept), of_bias
 
 
 def _context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     *tensors, softcap, label_smoothing, ignore_index, z_loss, rows_at_once, reduction, _ = inputs
     ctx.set_materialize_grads(False)
     ctx.options = softcap, label_smoothing, ignore_index, z_loss, rows_at_once
-    ctx.reduction, ctx.has_bias = reduction, tensors[2] is not None
+    ctx.reduction, ctx.has_bias, ctx.dtype = reduction, tensors[2] is not None, tensors[1].dtype
     ctx.save_for_backward(*(tensors if reduction == "none" else output[1:]))
 
 
@@ -219,9 +243,19 @@ def _backward(ctx: Any, gradient: Tensor | None, *of_gradients: Tensor | None) -
     if ctx.reduction == "none":
         gradients = linear_cross_entropy_vjp(gradient, *ctx.saved_tensors, *ctx.options)
     else:
-        gradients = [(one * gradient).to(one.dtype) for one in ctx.saved_tensors]
-    of_input, of_weight, of_bias = gradients
+        gradients = [one * _factor(gradient, one.dim()) for one in ctx.saved_tensors]
+    of_input, of_weight, of_bias = (one.to(ctx.dtype) for one in gradients)
     return of_input, of_weight, of_bias if ctx.has_bias else None, *(None,) * 8
+
+
+def _factor(gradient: Tensor, dimensions: int) -> Tensor:
+    """Return the gradient of a reduced loss as a factor of a tensor with so many dimensions.
+
+    Without dimensions it leaves a product in bfloat16. But vmap multiplies no empty batch by such numbers.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return gradient.reshape((1,) * dimensions)
+    return gradient
 
 
 def _refuse_second_derivative() -> NoReturn:

@@ -21,7 +21,7 @@ from torch._C._functorch import TransformType  # pyright: ignore[reportAttribute
 
 from .._arrays import broadcasts_to, check_dense, check_mask, check_real_dtype
 from .._checks import check_foreign_dtype, row_operand_shape
-from ..errors import UnsupportedTypeError
+from ..errors import InvalidInputError, UnsupportedTypeError
 from ._gpu import device_of
 
 Dims = int | Sequence[int] | None
@@ -30,6 +30,7 @@ WIDE_ON_A_GPU = {"cuda": torch.float32}
 WIDE = {"cuda": torch.float32, "cpu": torch.float32}
 NARROW: dict[str, torch.dtype | None] = {"cuda": None, "cpu": None}
 
+_VIEWS = torch._C.DispatchKeySet(torch._C.DispatchKey.ADInplaceOrView)
 _library = torch.library.Library("softmaxlib", "DEF")
 
 
@@ -83,7 +84,8 @@ def define(
         _register_autocast(operator, device, dtype)
 
     def below_autograd(*inputs: Any) -> Any:
-        with torch._C._AutoDispatchBelowAutograd():
+        # views are not recorded, so that a result that is one of a definition's tensors can change in place
+        with torch._C._AutoDispatchBelowAutograd(), torch._C._ExcludeDispatchKeyGuard(_VIEWS):
             return operator(*inputs)
 
     function = type(
@@ -170,6 +172,8 @@ def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
     """Return the batching rule that computes one example after the other."""
 
     def batch(info: Any, in_dims: Sequence[int | None], *inputs: Any) -> tuple[Any, Any]:
+        if info.batch_size == 0:
+            return _no_examples(operator, in_dims, inputs)
         examples = [
             operator(
                 *(
@@ -185,6 +189,28 @@ def loop_over_batch(operator: Callable[..., Any]) -> Callable[..., Any]:
         return results, (0,) * len(results)
 
     return batch
+
+
+def _no_examples(
+    operator: Callable[..., Any], in_dims: Sequence[int | None], inputs: Sequence[Any]
+) -> tuple[Any, Any]:
+    """Return the results of an empty batch, through which its inputs get a gradient of zeros.
+
+    Their shapes and dtypes are those that an example without numbers has.
+    """
+    tensors = [value for value in inputs if isinstance(value, Tensor)]
+    example = operator(
+        *(
+            value.new_empty([size for place, size in enumerate(value.shape) if place != at], device="meta")
+            if isinstance(value, Tensor)
+            else value
+            for value, at in zip(inputs, in_dims, strict=True)
+        )
+    )
+    link = sum(value.flatten()[:0].sum() for value in tensors if value.is_floating_point())
+    several = (example,) if isinstance(example, Tensor) else example
+    results = tuple(torch.empty_like(one, device=tensors[0].device)[None][:0] + link for one in several)
+    return (results[0], 0) if isinstance(example, Tensor) else (results, (0,) * len(results))
 
 
 def pull_back(
@@ -224,13 +250,29 @@ def in_layout_of(result: Tensor, like: Tensor) -> Tensor:
 _FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
-def check_tensor(value: Any, name: str) -> None:
-    """Reject anything but a dense tensor."""
+def check_tensor(value: Any, name: str, input: Tensor | None = None) -> None:
+    """Reject anything but a dense tensor, on the device of the input where one is given."""
     if not isinstance(value, Tensor):
         raise UnsupportedTypeError(
             f"{name} must be a tensor, got {type(value).__name__}; make one with torch.as_tensor"
         )
     check_dense(value, name)
+    if input is not None:
+        check_device(value, name, input)
+
+
+def check_device(value: Tensor, name: str, input: Tensor, *, may_be_number: bool = False) -> None:
+    """Reject a tensor on another device than the input.
+
+    Where one number is enough, a 0-d tensor on the CPU goes with every device, as in PyTorch.
+    """
+    if value.device == input.device or (may_be_number and value.is_cpu and value.dim() == 0):
+        return
+    rule = f"{input.device}, or one number on the CPU" if may_be_number and not input.is_cpu else input.device
+    raise InvalidInputError(
+        f"{name} must be on the device of input, {rule}, got a tensor on {value.device}; move one of them "
+        "with .to(device)"
+    )
 
 
 def as_floating(input: Tensor, dtype: torch.dtype | None, name: str = "input") -> Tensor:
@@ -250,16 +292,19 @@ def check_where(where: Tensor | None, input: Tensor) -> None:
     """Reject anything but a mask of the input, or None."""
     if where is None:
         return
-    check_tensor(where, "where")
+    check_tensor(where, "where", input)
     if where.dtype != torch.bool or not broadcasts_to(tuple(where.shape), tuple(input.shape)):
         check_mask(where, tuple(input.shape))
 
 
-def as_integers(dim: Dims) -> Dims:
-    """Return checked dimensions as operators take them: an integer of NumPy becomes one of Python."""
-    if dim is None or type(dim) is int:
-        return dim
-    return [int(one) for one in dim] if isinstance(dim, Sequence) else int(dim)
+def as_integers(dim: Dims) -> list[int] | None:
+    """Return checked dimensions as operators take them: a list of integers of Python, or None.
+
+    A number that ``torch.compile`` traces is no ``int`` to an operator, but in a list it is.
+    """
+    if dim is None:
+        return None
+    return [int(one) for one in (dim if isinstance(dim, Sequence) else (dim,))]
 
 
 def numpy_axis(dim: Sequence[int] | None) -> int | tuple[int, ...] | None:

@@ -116,7 +116,8 @@ def _orders_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 def _orders_backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
     probabilities, alpha, where = ctx.saved_tensors
     axis = tuple(one % probabilities.dim() for one in all_dims(ctx.dim, probabilities.dim()))
-    p, order, mask = widened(probabilities), widened(alpha), broadcast(where, probabilities)
+    p, mask = widened(probabilities), broadcast(where, probabilities)
+    order = torch.atleast_1d(widened(alpha).to(p.device))  # vmap has no power of one number in an empty batch
     arrived = widened(mask_gradient(gradient, where))
     of_input = _generic.simplex_vjp(namespace, p, arrived, axis=axis, alpha=order, where=mask)
     slope = _generic.entmax_order_slope(namespace, p, axis=axis, alpha=order, where=mask)

@@ -15,7 +15,15 @@ from . import _eager_gpu
 from . import _temperature_operators as temperatures
 from ._distributed import is_distributed
 from ._fast_path import fast_path
-from ._operators import Dims, as_floating, as_integers, check_row_numbers, check_where, widened
+from ._operators import (
+    Dims,
+    as_floating,
+    as_integers,
+    check_device,
+    check_row_numbers,
+    check_where,
+    widened,
+)
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
@@ -235,21 +243,24 @@ def _by_operator(
     axes = check_axis(dim, floating.dim() or 1)
     dim = as_integers(dim)
     check_where(where, floating)
+    if floating.dim() == 0:
+        return function(floating[None], dim, temperature=temperature, where=where)[0]
+    if isinstance(temperature, Tensor) and _is_learned(temperature):
+        check_device(temperature, "temperature", floating, may_be_number=True)
     temperature = check_row_numbers(
         check_temperature, temperature, floating, axes, "temperature", waits=False
     )
     if isinstance(temperature, Tensor):
         if _is_learned(temperature):
             if floating.device.type == "cpu":
-                return generic(floating.double(), dim, temperature.double(), where).to(floating.dtype)
-            if is_exporting() or floating.dim() == 0:
+                number = torch.atleast_1d(temperature.double())  # vmap divides no empty batch by one number
+                return generic(floating.double(), dim, number, where).to(floating.dtype)
+            if is_exporting():
                 return generic(floating, dim, temperature, where)
             return at_temperatures(floating, temperature, dim, where)
         temperature = float(check_temperature(temperature.item(), floating, axes))
     if floating.device.type != "cpu":
         temperature = _generic.at_least_normal(torch, temperature, widened(floating).dtype)
-    if floating.dim() == 0:
-        return function(floating[None], dim, temperature=temperature, where=where)[0]
     if dtype is not None or floating is not input:
         return function(floating, dim, temperature=temperature, where=where)
     if is_exporting():
@@ -265,11 +276,13 @@ def _by_shards(name: str, input: Tensor, *arguments: Any) -> Tensor:
 
 
 def _is_learned(temperature: Tensor) -> bool:
-    """Return True if a temperature needs a gradient, has one number per row, or is traced."""
+    """Return True if a temperature needs a gradient, has one number per row, or has none: it is traced."""
     return (
         is_compiling()
         or temperature.requires_grad
         or temperature.numel() > 1
+        or temperature.is_meta
+        or getattr(temperature, "fake_mode", None) is not None
         or torch._C._are_functorch_transforms_active()
         or torch.autograd.forward_ad._current_level >= 0
     )

@@ -20,7 +20,7 @@ from .._renamed import checked_keywords
 from ..errors import UnsupportedTypeError
 from . import _linear_loss_operators as operators
 from ._distributed import is_distributed
-from ._operators import as_floating, check_tensor
+from ._operators import as_floating, check_device, check_tensor
 from .losses import IGNORE_INDEX
 
 __all__ = ["linear_cross_entropy"]
@@ -86,6 +86,12 @@ def linear_cross_entropy(
     computed in autocast's dtype, and the loss is float32, as for ``torch.nn.functional.linear`` and
     ``cross_entropy``.
 
+    In float16, the gradients of a "mean" or "sum" wait in float32 for the backward pass, in twice the room,
+    and are rounded after they are multiplied by the gradient of the loss. So a loss scaled as by
+    ``torch.amp.GradScaler`` keeps small ones from becoming 0. But a probability below 6e-8 counts as 0 in the
+    gradient of the input, and on a GPU in those of weight and bias too. In bfloat16, which has the range of
+    float32, gradients wait in bfloat16.
+
     ``torch.func`` works: ``jvp`` evaluates the definition in tensor operations, and ``vmap`` runs one example
     after the other. The gradient is not differentiable and raises an error. For second derivatives by
     backpropagation, use `cross_entropy` of the logits. A program of ``torch.export`` for a dynamic number of
@@ -99,8 +105,8 @@ def linear_cross_entropy(
     >>> softmaxlib.torch.linear_cross_entropy(input, weight, torch.tensor([0, 1]))
     tensor(0.5514)
     """
-    check_tensor(target, "target")
     input, weight, bias = _as_layer(input, weight, bias)
+    check_tensor(target, "target", input)
     if memory_budget is None:
         memory_budget = _BUDGET if weight.device.type == "cpu" else _BUDGET_ON_A_GPU
     if is_distributed(weight):
@@ -130,7 +136,7 @@ def linear_cross_entropy(
         input.reshape(target.numel(), input.shape[-1]),
         weight,
         bias,
-        target.reshape(-1),
+        target.reshape(target.numel()),
         softcap,
         label_smoothing,
         ignore_index,
@@ -146,6 +152,7 @@ def linear_cross_entropy(
 def _as_layer(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return the layer in one floating dtype, or in dtypes that autocast brings to one."""
     rows, matrix = as_floating(input, None), as_floating(weight, None, "weight")
+    check_device(matrix, "weight", rows)
     if not (input.is_floating_point() and weight.is_floating_point()):  # integers are computed in float64
         rows, matrix = rows.double(), matrix.double()
     if rows.dtype != matrix.dtype and (
@@ -155,7 +162,10 @@ def _as_layer(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tenso
             f"input and weight must have one dtype, got {dtype_name(rows.dtype)} and "
             f"{dtype_name(matrix.dtype)}; convert the smaller"
         )
-    return rows, matrix, None if bias is None else as_floating(bias, None, "bias").to(matrix.dtype)
+    if bias is not None:
+        bias = as_floating(bias, None, "bias").to(matrix.dtype)
+        check_device(bias, "bias", rows)
+    return rows, matrix, bias
 
 
 def _by_shards(input: Tensor, weight: Tensor, *arguments: Any, **options: Any) -> Tensor:

@@ -117,9 +117,9 @@ def cross_entropy(
             z_loss=z_loss,
         )
     input = as_floating(input, None)
-    check_tensor(target, "target")
+    check_tensor(target, "target", input)
     if class_weight is not None:
-        check_tensor(class_weight, "class_weight")
+        check_tensor(class_weight, "class_weight", input)
     dim = 1 if input.dim() > 1 else 0
     soft = target.is_floating_point() or target.dim() == input.dim()
     if soft and type(ignore_index) is int and ignore_index == IGNORE_INDEX:

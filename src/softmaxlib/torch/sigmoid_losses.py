@@ -15,7 +15,7 @@ from ..losses._sigmoid_arguments import (
     check_element_weight_shape,
 )
 from . import _sigmoid_loss_operators as operators
-from ._operators import as_floating, check_tensor, check_where
+from ._operators import as_floating, check_device, check_tensor, check_where
 
 __all__ = ["SigmoidCrossEntropyLoss", "sigmoid_cross_entropy"]
 
@@ -91,7 +91,7 @@ def sigmoid_cross_entropy(
     tensor([2.0612e-09, 3.1326e-01])
     """
     input = as_floating(input, None)
-    check_tensor(target, "target")
+    check_tensor(target, "target", input)
     check_binary_target_dtype(target.dtype)
     if pos_weight is not None and not isinstance(pos_weight, Tensor):
         pos_weight = _as_weight(pos_weight, input.device)
@@ -105,6 +105,7 @@ def sigmoid_cross_entropy(
         for name, one in (("weight", weight), ("pos_weight", pos_weight)):
             if one is not None:
                 check_tensor(one, name)
+                check_device(one, name, input, may_be_number=True)
                 check_element_weight_shape(tuple(one.shape), tuple(input.shape), name)
         reduction = check_reduction(reduction)
         named = SigmoidLossOptions(None, None, label_smoothing, focal_gamma, None, reduction)

@@ -7,7 +7,7 @@ from .._arrays import check_axis
 from .._checks import check_order
 from .._renamed import checked_keywords
 from . import _simplex_operators as operators
-from ._operators import Dims, as_floating, as_integers, check_row_numbers, check_where
+from ._operators import Dims, as_floating, as_integers, check_device, check_row_numbers, check_where
 
 __all__ = ["entmax", "sparsemax"]
 
@@ -84,6 +84,8 @@ def entmax(
     tensor([0.8307, 0.1693, 0.0000])
     """
     input = as_floating(input, None)
+    if isinstance(alpha, Tensor):
+        check_device(alpha, "alpha", input, may_be_number=True)
     rows = input if input.dim() else input[None]
     order = check_row_numbers(check_order, alpha, rows, check_axis(dim, rows.dim()), "alpha")
     dim = as_integers(dim)
