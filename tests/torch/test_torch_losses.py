@@ -335,3 +335,32 @@ def test_the_mean_of_large_finite_losses_is_finite_in_every_arithmetic():
     loss = _loss_operators.cross_entropy_generic(leaf, target, *options)
     assert loss.item() == input[0, 0].item()
     np.testing.assert_array_equal(torch.autograd.grad(loss, leaf)[0], [[0.5, -0.5], [0.5, -0.5]])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"class_weight": True}, {"where": True}, {"focal_gamma": 2.0}, {"label_smoothing": 0.1}, {}],
+    ids=str,
+)
+def test_a_scaled_loss_of_float16_logits_keeps_small_gradients(options):
+    """Each of many rows has a small share in a mean: a scaled loss keeps it from becoming 0."""
+    rows, classes, scale = 2048, 500, 4096.0
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(rows, classes, generator=generator).half()
+    target = torch.randint(classes, (rows,), generator=generator)
+    given = dict(options)
+    if "class_weight" in given:
+        given["class_weight"] = torch.rand(classes, generator=generator).double() + 0.5
+    if "where" in given:
+        given["where"] = torch.rand(rows, classes, generator=generator) < 0.9
+        given["where"][torch.arange(rows), target] = True
+    gradients = []
+    for dtype in (torch.float16, torch.float64):
+        leaf = logits.to(dtype, copy=True).requires_grad_()
+        weight = {"class_weight": given["class_weight"].to(dtype)} if "class_weight" in given else {}
+        (ours.cross_entropy(leaf, target, **{**given, **weight}) * scale).backward()
+        gradients.append(leaf.grad.double())
+    found, exact = gradients
+    assert ((found == 0) & (exact.abs() > 6e-8)).sum() == 0
+    error = ((found - exact).abs() / exact.abs())[exact.abs() > 1e-6]
+    assert error.median() < 1e-3

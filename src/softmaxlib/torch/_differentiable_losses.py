@@ -97,9 +97,11 @@ def define_loss(
         return of_input, *of_others, *(None,) * (1 + len(ctx.options))
 
     def vjp_cpu(gradient: Tensor, input: Tensor, target: Tensor, *given: Any) -> Tensor:
-        result = torch.empty_like(input)
+        # the share of a row may be too small for float16 until the upstream gradient scales it
+        logits = input.float() if input.dtype == torch.float16 else input
+        result = torch.empty_like(logits)
         derivative_of(
-            view_as_numpy(input), view_as_numpy(target), **as_numpy(given), out=view_as_numpy(result)
+            view_as_numpy(logits), view_as_numpy(target), **as_numpy(given), out=view_as_numpy(result)
         )
         return in_layout_of(times_upstream(result, gradient, given).to(input.dtype), input)
 
