@@ -10,7 +10,7 @@ from torch import Tensor
 from .._checks import check_flag, check_integer, check_layer_shapes
 from .._renamed import checked_keywords
 from ..transforms import margin
-from .linear_cross_entropy import _as_layer, linear_cross_entropy
+from .linear_cross_entropy import as_layer, linear_cross_entropy
 from .losses import IGNORE_INDEX
 
 __all__ = ["LinearCrossEntropyLoss", "MarginHead"]
@@ -138,7 +138,7 @@ class MarginHead(torch.nn.Module):
     def forward(self, input: Tensor, target: Tensor | None = None) -> Tensor:
         """Return logits (..., classes) of features (..., in_features), with a margin at the target."""
         normalize = torch.nn.functional.normalize
-        input, weight, _ = _as_layer(input, self.weight, None)
+        input, weight, _ = as_layer(input, self.weight, None)
         shape = tuple(input.shape)
         check_layer_shapes(shape, tuple(weight.shape), None, shape[:-1])
         cosine = torch.nn.functional.linear(normalize(input, dim=-1), normalize(weight, dim=-1))

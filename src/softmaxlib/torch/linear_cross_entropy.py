@@ -105,7 +105,7 @@ def linear_cross_entropy(
     >>> softmaxlib.torch.linear_cross_entropy(input, weight, torch.tensor([0, 1]))
     tensor(0.5514)
     """
-    input, weight, bias = _as_layer(input, weight, bias)
+    input, weight, bias = as_layer(input, weight, bias)
     check_tensor(target, "target", input)
     if memory_budget is None:
         memory_budget = _BUDGET if weight.device.type == "cpu" else _BUDGET_ON_A_GPU
@@ -149,7 +149,7 @@ def linear_cross_entropy(
     return loss if operators.under_autocast(input) else loss.to(input.dtype)
 
 
-def _as_layer(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
+def as_layer(input: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """Return the layer in one floating dtype, or in dtypes that autocast brings to one."""
     rows, matrix = as_floating(input, None), as_floating(weight, None, "weight")
     check_device(matrix, "weight", rows)
