@@ -6,8 +6,9 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, InvalidStateError, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import FrameType
 
 from .._warn import warn_user
@@ -40,19 +41,53 @@ def executor_for(workers: int, dask: str | None) -> Iterator[Executor | None]:
 def _processes(workers: int) -> Iterator[Executor]:
     threads = max(1, len(os.sched_getaffinity(0)) // workers) if hasattr(os, "sched_getaffinity") else 1
     before = set(multiprocessing.active_children())
-    executor = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), initializer=_start, initargs=(threads,)
-    )
+    executor = ProcessPoolExecutor(workers, _Context(), initializer=_start, initargs=(threads,))
     try:
         with _with_threads(threads):
             yield executor
     except BaseException:
-        executor.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()  # an exception ends it, so that no unfinished file is left
+        with _without_word_of_cancelled():
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()  # an exception ends it, so that no unfinished file is left
+            executor.shutdown(cancel_futures=True)
         raise
     finally:
         executor.shutdown()
+
+
+@contextmanager
+def _without_word_of_cancelled() -> Iterator[None]:
+    """Keep the thread of an executor from printing that a task is cancelled already when its worker ends."""
+    before = threading.excepthook
+
+    def hook(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not InvalidStateError:
+            before(args)
+
+    threading.excepthook = hook
+    try:
+        yield
+    finally:
+        threading.excepthook = before
+
+
+class _Worker(SpawnProcess):
+    """A worker that does not see Ctrl-C, not even while it starts: the parent handles it."""
+
+    def start(self) -> None:
+        """Start with the signal blocked, as a process inherits it."""
+        if not hasattr(signal, "pthread_sigmask"):
+            super().start()
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            super().start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Context(SpawnContext):
+    Process = _Worker
 
 
 @contextmanager
@@ -72,11 +107,11 @@ def _start(threads: int) -> None:
 
     It ends with its parent, however that ends: it would wait for the next task forever.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import pyarrow as pa
 
     pa.set_cpu_count(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _end)  # before, there is no file to delete
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
