@@ -101,7 +101,7 @@ def test_autocast_is_that_of_linear_and_cross_entropy(dtype, own, reduction):
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("autocast", [False, True])
 def test_a_scaled_loss_keeps_small_gradients_of_float16(reduction, autocast):
-    """As torch.amp.GradScaler does: the gradients arrive multiplied by a power of two."""
+    """Multiply the gradients that arrive by a power of two, as torch.amp.GradScaler does."""
     scale = 65536.0 if autocast else 4096.0  # a loss of float16 times 65536 is infinite
     rows = 4 * ROWS
     target = TARGET.repeat(4)

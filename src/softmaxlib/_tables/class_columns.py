@@ -201,7 +201,7 @@ def holds_lists(kind: pa.DataType) -> bool:
 
 
 def _first_absent(numbers: pa.Array) -> int:
-    """Return the place of the first null; the length where there is none."""
+    """Return the place of the first null, or the length if there is none."""
     if not numbers.null_count:
         return len(numbers)
     return int(np.argmax(numbers.is_null().to_numpy(zero_copy_only=False)))

@@ -46,7 +46,7 @@ def _processes(workers: int) -> Iterator[Executor]:
         with _with_threads(threads):
             yield executor
     except BaseException:
-        with _without_word_of_cancelled():
+        with _cancelled_quietly():
             for process in set(multiprocessing.active_children()) - before:
                 process.terminate()  # an exception ends it, so that no unfinished file is left
             executor.shutdown(cancel_futures=True)
@@ -56,8 +56,8 @@ def _processes(workers: int) -> Iterator[Executor]:
 
 
 @contextmanager
-def _without_word_of_cancelled() -> Iterator[None]:
-    """Keep the thread of an executor from printing that a task is cancelled already when its worker ends."""
+def _cancelled_quietly() -> Iterator[None]:
+    """Silence an executor, whose thread raises an error if a worker ends and its tasks are cancelled."""
     before = threading.excepthook
 
     def hook(args: threading.ExceptHookArgs) -> None:
@@ -111,7 +111,7 @@ def _start(threads: int) -> None:
     import pyarrow as pa
 
     pa.set_cpu_count(threads)
-    signal.signal(signal.SIGTERM, _end)  # before, there is no file to delete
+    signal.signal(signal.SIGTERM, _end)  # no file is begun before this
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
